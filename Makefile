@@ -1,0 +1,78 @@
+# Everything a fresh machine with Python 3.11+ needs: `make help` lists it.
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCKS := requirements/runtime.txt requirements/build.txt
+
+# Set, it makes every start of Python compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench format lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "A Python of your choice: make clean install PYTHON=python3.13"
+
+install: .venv/.dev ## build .venv with everything to run, check, test and measure
+
+demo: .venv/.runtime ## run the five assistant functions, in under a minute from a fresh clone
+	@$(BIN)/python demo/five_functions.py
+
+test: .venv/.dev ## run every test; one of them: make test ARGS="tests/wire -k sse"
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: .venv/.dev ## format, lint, rooms, types, docs: silent when all is well
+	@$(BIN)/ruff format --check --quiet . || { echo "make format would change files:"; $(BIN)/ruff format --check .; }
+	@$(BIN)/ruff check --quiet .
+	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
+	@$(BIN)/mypy --no-error-summary src $(wildcard tests/typing)
+	@if [ -d tests/docs ]; then $(BIN)/python -m pytest tests/docs; fi
+
+bench: .venv/.dev ## measure the figures that the README shows
+	@$(BIN)/python -m bench $(ARGS)
+
+format: .venv/.dev ## format the code and sort its imports
+	@$(BIN)/ruff check --quiet --select I --fix .
+	@$(BIN)/ruff format --quiet .
+
+# Pins stay where they may; `make lock ARGS=--upgrade` moves them all.
+LOCK = .lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(ARGS)
+
+lock: ## pin again what pyproject.toml and requirements/*.in ask for
+	@test -x .lock/bin/uv || { $(PYTHON) -m venv --clear .lock && .lock/bin/python -m pip install -qq uv; }
+	@$(LOCK) pyproject.toml -o requirements/runtime.txt
+	@$(LOCK) requirements/build.in -o requirements/build.txt
+	@$(LOCK) -c requirements/runtime.txt -c requirements/build.txt pyproject.toml requirements/dev.in \
+		-o requirements/dev.txt
+	@$(LOCK) requirements/openai-2024.in -o requirements/openai-2024.txt
+
+clean: ## remove .venv and what tools left behind
+	@rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The two sets share .venv: to run (seconds), and everything (a minute), which holds the first.
+.venv/.runtime: $(LOCKS) pyproject.toml | .venv/.python
+	@echo "installing what running needs into .venv"
+	@$(PIP) install -qq --require-hashes $(addprefix -r ,$(LOCKS))
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt requirements/openai-2024.txt pyproject.toml | .venv/.python
+	@echo "installing what running, checking, testing and measuring need into .venv"
+	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
+	@rm -rf .venv/openai-2024
+	@$(PIP) install -qq --require-hashes --target .venv/openai-2024 -r requirements/openai-2024.txt
+	@touch .venv/.runtime $@
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Holdover needs Python 3.11 or newer; \"$(PYTHON)\" is" \
+			"$$($(PYTHON) --version 2>&1 || true). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@

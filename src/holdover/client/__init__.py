@@ -1,0 +1,5 @@
+"""Who asks: clients of any service that speaks the wire."""
+
+from .clients import AsyncClient, Client, configure
+
+__all__ = ["AsyncClient", "Client", "configure"]

@@ -1,0 +1,354 @@
+"""A call from start to end, as a generator over requests, pauses and answers.
+
+It decides and does no I/O, so that the sync and the async client share it: `run` and `run_async` carry out what it
+asks for. Retries, and what may be repeated at all, are decided here.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from random import random
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from holdover import __version__
+from holdover.errors import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    ConfigurationError,
+    HostedAPIEndedError,
+    status_error_class,
+)
+from holdover.settings import ClientSettings
+
+from .transports import AsyncTransport, Request, Response, Transport, TransportFailure
+
+T = TypeVar("T")
+
+HOSTED = "api.openai.com"
+#: Pauses before a repetition, in seconds, where the service does not say how long to wait.
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 8.0
+#: A service that asks for more patience than this is not waited for.
+LONGEST_RETRY_AFTER_S = 60.0
+#: Asking a service whether it remembers keys is itself a request, and a quick one.
+PROBE_TIMEOUT_S = 10.0
+
+IDEMPOTENCY_HEADER = "holdover-idempotency"
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Wait before going on."""
+
+    seconds: float
+
+
+class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """What is asked, without yet saying of whom.
+
+    Attributes:
+        path: With its arguments and its query string.
+        decode: Reads the body of a good answer.
+        creates: Whether repeating it may make a second object.
+        ended: Whether the hosted service stopped answering it.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    decode: Callable[[bytes], T]
+    creates: bool = False
+    ended: bool = True
+    api_key: str | None = None
+    organization_key: str | None = None
+    base_url: str | None = None
+    timeout_s: float | None = None
+
+
+class Target:
+    """Whom is asked, and how: a client's settings, ready for use.
+
+    Args:
+        settings: Key, address, organization and project.
+        http_headers: Sent with every request; they beat the usual ones.
+        timeout_s: For one attempt, in seconds.
+        max_retries: How often a call is repeated at most.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        *,
+        http_headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+        max_retries: int,
+    ) -> None:
+        self.base_url = checked_base_url(settings.base_url)
+        self.timeout_s = _checked_timeout(timeout_s)
+        self.max_retries = max_retries
+        self._headers = {
+            "accept": "application/json",
+            "user-agent": f"holdover-python/{__version__}",
+            "openai-beta": "assistants=v2",
+        }
+        self._headers |= _identity(settings.api_key, settings.organization_key)
+        if settings.project:
+            self._headers["openai-project"] = settings.project
+        self._own = {name.lower(): value for name, value in (http_headers or {}).items()}
+        self._headers |= self._own
+        # What was learnt of each address: whether it remembers keys, so that creations may be repeated.
+        self.remembers: dict[str, bool] = {}
+
+    def headers(self, call: Call[Any]) -> dict[str, str]:
+        """Return the headers of a call; its own key and organization beat everything."""
+        headers = {**self._headers, **_identity(call.api_key, call.organization_key)}
+        if call.body is not None:
+            headers["content-type"] = "application/json"
+        if call.creates:
+            headers.setdefault("idempotency-key", f"holdover-{os.urandom(16).hex()}")
+        return headers
+
+
+def _identity(api_key: str | None, organization_key: str | None) -> dict[str, str]:
+    headers = {}
+    if api_key:
+        headers["authorization"] = f"Bearer {api_key}"
+    if organization_key:
+        headers["openai-organization"] = organization_key
+    return headers
+
+
+def checked_base_url(base_url: str) -> str:
+    """Return a base URL without its last slash.
+
+    Raises:
+        ConfigurationError: It is not an http(s) address.
+    """
+    scheme, separator, rest = base_url.partition("://")
+    if not separator or scheme.lower() not in ("http", "https") or not rest.strip("/"):
+        raise ConfigurationError(
+            f"'{base_url}' is not the address of a service; one looks like http://127.0.0.1:8026/v1."
+        )
+    return base_url.rstrip("/")
+
+
+def _checked_timeout(timeout_s: float) -> float:
+    if not 0 < timeout_s < float("inf"):
+        raise ConfigurationError(f"timeout_s is a number of seconds above 0, not {timeout_s!r}.")
+    return timeout_s
+
+
+# ----------------------------------------------------------------------------------------------- the flow
+
+Step = Request | Pause
+Outcome = Response | TransportFailure | None
+
+
+def exchange(target: Target, call: Call[T]) -> Generator[Step, Outcome, T]:
+    """Make a call: yields what to send and when to wait, is sent what came, and returns the decoded answer.
+
+    Raises:
+        APIStatusError: The service refused or failed, and repeating did not help or was not right.
+        APIConnectionError: No answer came.
+        APIResponseValidationError: The answer is not of the wire.
+        HostedAPIEndedError: The call is for a service that ended.
+    """
+    response = yield from exchange_raw(target, call)
+    if not 200 <= response.status < 300:
+        raise status_error(response)
+    try:
+        return call.decode(response.body)
+    except msgspec.MsgspecError as error:
+        base_url = call.base_url or target.base_url
+        raise APIResponseValidationError(
+            f"The answer of {base_url} to {call.method} {call.path} is not of the Assistants API: {error}.",
+            status=response.status,
+            body=response.body,
+            request_id=response.headers.get("x-request-id"),
+        ) from error
+
+
+def exchange_raw(target: Target, call: Call[Any]) -> Generator[Step, Outcome, Response]:
+    """Make a call and return the last answer, whatever its status."""
+    base_url = target.base_url if call.base_url is None else checked_base_url(call.base_url)
+    if call.ended and HOSTED in base_url:
+        raise _ended(base_url)
+    request = Request(
+        call.method,
+        base_url + call.path,
+        target.headers(call),
+        call.body,
+        target.timeout_s if call.timeout_s is None else _checked_timeout(call.timeout_s),
+    )
+    attempt = 0
+    while True:
+        outcome = yield request
+        if isinstance(outcome, Response) and not _is_passing(outcome):
+            return outcome
+        is_last = attempt >= target.max_retries
+        if not is_last:
+            yield Pause(_pause(attempt, outcome))
+            is_last = not (yield from _may_repeat(target, call, base_url, request, outcome))
+        if is_last:
+            if isinstance(outcome, Response):
+                return outcome
+            assert isinstance(outcome, TransportFailure)
+            raise _no_answer(base_url, request, outcome) from outcome
+        attempt += 1
+
+
+def _is_passing(response: Response) -> bool:
+    """Whether the trouble that an answer tells of may pass."""
+    told = response.headers.get("x-should-retry")
+    if told in ("true", "false"):
+        return told == "true"
+    return response.status in (408, 409, 429) or response.status >= 500
+
+
+def _may_repeat(
+    target: Target, call: Call[Any], base_url: str, request: Request, outcome: Outcome
+) -> Generator[Step, Outcome, bool]:
+    """Whether repeating a call cannot make a second object."""
+    if not call.creates:
+        return True
+    if isinstance(outcome, TransportFailure):
+        if not outcome.was_sent:
+            return True
+        if base_url not in target.remembers:
+            # It may have been carried out. A service that remembers the key says so in any answer: ask for one.
+            answer = yield Request(
+                "GET", f"{base_url}/models", request.headers, None, min(request.timeout_s, PROBE_TIMEOUT_S)
+            )
+            if isinstance(answer, Response):
+                target.remembers[base_url] = IDEMPOTENCY_HEADER in answer.headers
+            elif isinstance(answer, TransportFailure):
+                return False
+        return target.remembers[base_url]
+    assert isinstance(outcome, Response)
+    # Refused for coming too soon, nothing was made; and a service that says to come again knows what it says.
+    return (
+        outcome.status == 429
+        or outcome.headers.get("x-should-retry") == "true"
+        or IDEMPOTENCY_HEADER in outcome.headers
+    )
+
+
+def _pause(attempt: int, outcome: Outcome) -> float:
+    if isinstance(outcome, Response):
+        told = _retry_after(outcome.headers)
+        if told is not None and 0 <= told <= LONGEST_RETRY_AFTER_S:
+            return told
+    longest: float = min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)
+    return longest * (1 - 0.25 * random())  # so that many clients do not come back together
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a service asks to wait: ``retry-after-ms``, else ``retry-after`` in seconds or a date."""
+    try:
+        return float(headers["retry-after-ms"]) / 1000
+    except (KeyError, ValueError):
+        pass
+    told = headers.get("retry-after")
+    if told is None:
+        return None
+    try:
+        return float(told)
+    except ValueError:
+        from email.utils import parsedate_to_datetime
+
+        try:
+            return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        except ValueError:
+            return None
+
+
+# ---------------------------------------------------------------------------------------------- drivers
+
+
+def run(flow: Generator[Step, Outcome, T], transport: Transport, sleep: Callable[[float], None]) -> T:
+    """Carry out a flow, waiting for each answer."""
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Pause):
+                sleep(step.seconds)
+                step = flow.send(None)
+                continue
+            try:
+                outcome: Outcome = transport.send(step)
+            except TransportFailure as failure:
+                outcome = failure
+            step = flow.send(outcome)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+async def run_async(
+    flow: Generator[Step, Outcome, T], transport: AsyncTransport, sleep: Callable[[float], Awaitable[None]]
+) -> T:
+    """Carry out a flow on the running loop."""
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Pause):
+                await sleep(step.seconds)
+                step = flow.send(None)
+                continue
+            try:
+                outcome: Outcome = await transport.send(step)
+            except TransportFailure as failure:
+                outcome = failure
+            step = flow.send(outcome)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+# ----------------------------------------------------------------------------------------------- errors
+
+
+def status_error(response: Response) -> APIStatusError:
+    """Return the error that an answer with an error status is raised as."""
+    try:
+        body = msgspec.json.decode(response.body)
+    except msgspec.MsgspecError:
+        body = None
+    error = body.get("error", body) if isinstance(body, dict) else body
+    members = error if isinstance(error, dict) else {}
+    message = members.get("message")
+    if not isinstance(message, str):
+        shown = response.body[:200].decode("utf-8", "replace").strip()
+        message = f"The service answered {response.status}" + (f": {shown}" if shown else ".")
+    return status_error_class(response.status)(
+        message,
+        status=response.status,
+        body=error,
+        request_id=response.headers.get("x-request-id"),
+        **{name: members[name] for name in ("code", "param", "type") if isinstance(members.get(name), str)},
+    )
+
+
+def _no_answer(base_url: str, request: Request, failure: TransportFailure) -> APIConnectionError:
+    if failure.timed_out and failure.was_sent:
+        return APITimeoutError(f"No answer within {request.timeout_s:g} s to {request.method} {request.url}.")
+    message = f"Could not connect to {base_url}: {failure}."
+    if failure.was_sent:
+        message = f"The connection to {base_url} broke off: {failure}."
+    elif "refused" in str(failure).lower():
+        message = f"Nothing is listening at {base_url}. To start the service, run: holdover serve"
+    if failure.timed_out:
+        return APITimeoutError(message)
+    return APIConnectionError(message)
+
+
+def _ended(base_url: str) -> HostedAPIEndedError:
+    return HostedAPIEndedError(
+        f"The Assistants API at {base_url} ended on 2026-08-26; every call to it answers 404. Run your own with: "
+        "holdover serve, and use base_url='http://127.0.0.1:8026/v1' (or unset OPENAI_BASE_URL)."
+    )

@@ -1,0 +1,181 @@
+"""The options of every call, declared once for the sync client, the async client and the module's functions.
+
+A type checker knows an option that does not exist; so does the call itself (`UnknownOptionError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Required, TypedDict
+
+from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
+from holdover.wire.models import KnownModel
+from holdover.wire.tools import AssistantTool, NewToolResources, ToolResources
+
+from .streams import Receiver
+
+#: A known model, completed by editors, or any other name.
+Model = KnownModel | str
+
+
+class CallOptions(TypedDict, total=False):
+    """Options of every call; they beat the client's settings."""
+
+    openai_api_key: str | None
+    openai_organization_key: str | None
+    base_url: str | None
+    timeout_s: float | None
+
+
+class StreamedCallOptions(CallOptions, total=False):
+    """The same, and a receiver for what is returned."""
+
+    stream_to: Receiver | None
+
+
+class PageOptions(StreamedCallOptions, total=False):
+    """Which part of a list is wanted."""
+
+    after: str | None
+    before: str | None
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+
+
+class CodeInterpreterToolParam(TypedDict):
+    type: Literal["code_interpreter"]
+
+
+class HybridSearchParam(TypedDict):
+    embedding_weight: float
+    text_weight: float
+
+
+class RankingOptionsParam(TypedDict, total=False):
+    ranker: Literal["auto", "default_2024_08_21"]
+    score_threshold: Required[float]
+    hybrid_search: HybridSearchParam | None
+
+
+class FileSearchParam(TypedDict, total=False):
+    max_num_results: int
+    ranking_options: RankingOptionsParam
+
+
+class FileSearchToolParam(TypedDict, total=False):
+    type: Required[Literal["file_search"]]
+    file_search: FileSearchParam
+
+
+class FunctionParam(TypedDict, total=False):
+    name: Required[str]
+    description: str
+    parameters: Mapping[str, Any]
+    strict: bool | None
+
+
+class FunctionToolParam(TypedDict):
+    type: Literal["function"]
+    function: FunctionParam
+
+
+ToolParam = AssistantTool | CodeInterpreterToolParam | FileSearchToolParam | FunctionToolParam
+
+
+class CodeInterpreterResourcesParam(TypedDict, total=False):
+    file_ids: Sequence[str]
+
+
+class FileSearchResourcesParam(TypedDict, total=False):
+    vector_store_ids: Sequence[str]
+
+
+class AutoChunkingParam(TypedDict):
+    type: Literal["auto"]
+
+
+class ChunkSizesParam(TypedDict):
+    max_chunk_size_tokens: int
+    chunk_overlap_tokens: int
+
+
+class StaticChunkingParam(TypedDict):
+    type: Literal["static"]
+    static: ChunkSizesParam
+
+
+class NewVectorStoreParam(TypedDict, total=False):
+    file_ids: Sequence[str]
+    chunking_strategy: AutoChunkingParam | StaticChunkingParam
+    metadata: Mapping[str, str] | None
+
+
+class NewFileSearchResourcesParam(TypedDict, total=False):
+    vector_store_ids: Sequence[str]
+    vector_stores: Sequence[NewVectorStoreParam]
+
+
+class ToolResourcesParam(TypedDict, total=False):
+    code_interpreter: CodeInterpreterResourcesParam
+    file_search: FileSearchResourcesParam
+
+
+class NewToolResourcesParam(TypedDict, total=False):
+    code_interpreter: CodeInterpreterResourcesParam
+    file_search: NewFileSearchResourcesParam
+
+
+class TextFormatParam(TypedDict):
+    type: Literal["text"]
+
+
+class JSONObjectFormatParam(TypedDict):
+    type: Literal["json_object"]
+
+
+class JSONSchemaParam(TypedDict, total=False):
+    name: Required[str]
+    description: str
+    schema: Mapping[str, Any]
+    strict: bool | None
+
+
+class JSONSchemaFormatParam(TypedDict):
+    type: Literal["json_schema"]
+    json_schema: JSONSchemaParam
+
+
+ResponseFormatParam = (
+    Literal["auto"]
+    | TextFormat
+    | JSONObjectFormat
+    | JSONSchemaFormat
+    | TextFormatParam
+    | JSONObjectFormatParam
+    | JSONSchemaFormatParam
+)
+
+
+class _AssistantOptions(StreamedCallOptions, total=False):
+    description: str | None
+    instructions: str | None
+    metadata: Mapping[str, str] | None
+    name: str | None
+    reasoning_effort: ReasoningEffort | None
+    response_format: ResponseFormatParam | None
+    temperature: float | None
+    tools: Sequence[ToolParam]
+    top_p: float | None
+
+
+class CreateAssistantOptions(_AssistantOptions, total=False):
+    """Options of ``create_assistant``."""
+
+    tool_resources: NewToolResources | ToolResources | NewToolResourcesParam | None
+
+
+class ModifyAssistantOptions(_AssistantOptions, total=False):
+    """Options of ``modify_assistant``."""
+
+    model: Model
+    tool_resources: ToolResources | ToolResourcesParam | None

@@ -1,0 +1,64 @@
+"""Travel through an ``httpx`` or ``httpx2`` client that the application has already, with all its settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import Request, Response, TransportFailure
+
+
+class HttpxTransport:
+    """Sends requests through ``httpx.Client``; closing it is left to its owner."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(self, request: Request) -> Response:
+        try:
+            answer = self._client.request(**_arguments(request))
+        except Exception as error:
+            raise _translated(error) from error
+        return Response(answer.status_code, answer.headers, answer.content)
+
+    def close(self) -> None:
+        return None
+
+
+class AsyncHttpxTransport:
+    """Sends requests through ``httpx.AsyncClient``; closing it is left to its owner."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def send(self, request: Request) -> Response:
+        try:
+            answer = await self._client.request(**_arguments(request))
+        except Exception as error:
+            raise _translated(error) from error
+        return Response(answer.status_code, answer.headers, answer.content)
+
+    async def close(self) -> None:
+        return None
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": request.headers,
+        "content": request.body,
+        "timeout": request.timeout_s,
+        "follow_redirects": False,
+    }
+
+
+def _translated(error: Exception) -> Exception:
+    # Told apart by name: the two packages have the same classes, and neither need be installed.
+    names = {cls.__name__ for cls in type(error).__mro__}
+    if "TransportError" not in names:
+        return error
+    return TransportFailure(
+        str(error) or type(error).__name__,
+        was_sent=not names & {"ConnectError", "ConnectTimeout", "PoolTimeout"},
+        timed_out="TimeoutException" in names,
+    )

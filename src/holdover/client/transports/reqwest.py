@@ -1,0 +1,158 @@
+"""The network, through ``pyreqwest``: pooled connections, proxies and certificates from the environment.
+
+Its runtime does not survive a fork: a client used before one hangs in the child, and no new one can be made there.
+So the process is noted when the first client is made, and a child is served by the standard library instead.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import AsyncTransport, Request, Response, Transport, TransportFailure
+
+CONNECT_TIMEOUT_S = 5.0
+
+#: The process in which pyreqwest's runtime was started; it works in no child of it.
+_runtime_process: int | None = None
+
+_durations: dict[float, timedelta] = {}
+
+
+class ReqwestTransport:
+    """Sends requests over the network. See `holdover.client.transports.Transport`."""
+
+    def __init__(self) -> None:
+        self._clients: dict[bool, Any] = {}
+        self._in_child: Transport | None = None
+
+    def send(self, request: Request) -> Response:
+        if _is_child():
+            return self._child_transport().send(request)
+        try:
+            response = _prepared(self._client(request.url), request).send()
+            return Response(response.status, response.headers, bytes(response.bytes()))
+        except _errors().PyreqwestError as error:
+            raise _translated(error, request) from error
+
+    def close(self) -> None:
+        clients, self._clients = self._clients, {}
+        for client in () if _is_child() else clients.values():
+            client.close()
+
+    def _client(self, url: str) -> Any:
+        direct = _is_direct(url)
+        client = self._clients.get(direct)
+        if client is None:
+            from pyreqwest.client import SyncClientBuilder
+
+            client = self._clients[direct] = _configured(SyncClientBuilder(), direct).build()
+        return client
+
+    def _child_transport(self) -> Transport:
+        if self._in_child is None:
+            from .standard import StandardTransport
+
+            self._in_child = StandardTransport()
+        return self._in_child
+
+
+class AsyncReqwestTransport:
+    """The same for async clients."""
+
+    def __init__(self) -> None:
+        self._clients: dict[bool, Any] = {}
+        self._in_child: AsyncTransport | None = None
+
+    async def send(self, request: Request) -> Response:
+        if _is_child():
+            return await self._child_transport().send(request)
+        try:
+            response = await _prepared(self._client(request.url), request).send()
+            return Response(response.status, response.headers, bytes(await response.bytes()))
+        except _errors().PyreqwestError as error:
+            raise _translated(error, request) from error
+
+    async def close(self) -> None:
+        clients, self._clients = self._clients, {}
+        for client in () if _is_child() else clients.values():
+            await client.close()
+
+    def _client(self, url: str) -> Any:
+        direct = _is_direct(url)
+        client = self._clients.get(direct)
+        if client is None:
+            from pyreqwest.client import ClientBuilder
+
+            client = self._clients[direct] = _configured(ClientBuilder(), direct).build()
+        return client
+
+    def _child_transport(self) -> AsyncTransport:
+        if self._in_child is None:
+            from .standard import AsyncStandardTransport
+
+            self._in_child = AsyncStandardTransport()
+        return self._in_child
+
+
+def _is_child() -> bool:
+    return _runtime_process is not None and _runtime_process != os.getpid()
+
+
+def _configured(builder: Any, direct: bool) -> Any:
+    global _runtime_process
+    _runtime_process = os.getpid()
+    builder = (
+        builder.error_for_status(False)
+        .follow_redirects(False)
+        .connect_timeout(timedelta(seconds=CONNECT_TIMEOUT_S))
+        .pool_idle_timeout(timedelta(seconds=30))
+    )
+    return builder.no_proxy() if direct else builder
+
+
+def _prepared(client: Any, request: Request) -> Any:
+    duration = _durations.get(request.timeout_s)
+    if duration is None:
+        if len(_durations) > 64:
+            _durations.clear()
+        duration = _durations[request.timeout_s] = timedelta(seconds=request.timeout_s)
+    builder = client.request(request.method, request.url).headers(request.headers).timeout(duration)
+    if request.body is not None:
+        builder = builder.body_bytes(request.body)
+    return builder.build()
+
+
+_direct: dict[str, bool] = {}
+
+
+def _is_direct(url: str) -> bool:
+    """Whether an address is this machine's, which no proxy in between could reach."""
+    authority = url.split("/", 3)[2]
+    direct = _direct.get(authority)
+    if direct is None:
+        host = urlsplit(url).hostname or ""
+        direct = host in ("localhost", "::1") or host.startswith("127.")
+        _direct[authority] = direct
+    return direct
+
+
+def _errors() -> Any:
+    import pyreqwest.exceptions
+
+    return pyreqwest.exceptions
+
+
+def _translated(error: Any, request: Request) -> TransportFailure:
+    errors = _errors()
+    causes = [cause["message"] for cause in (getattr(error, "details", None) or {}).get("causes") or ()]
+    reason = causes[-1] if causes else str(error)
+    # A total timeout also comes as a connect error; only the causes tell whether a connection was opened.
+    never_opened = isinstance(error, errors.ConnectError) or any("(Connect)" in cause for cause in causes)
+    return TransportFailure(
+        reason,
+        was_sent=not never_opened,
+        timed_out=isinstance(error, errors.RequestTimeoutError),
+    )

@@ -1,0 +1,1 @@
+"""What is heard: bytes become typed requests for the engine, and its answers become bytes again."""

@@ -1,0 +1,279 @@
+"""The ASGI application: one request in, one answer out, always in the wire's shape.
+
+Everything under ``/v1`` is looked up in the table of operations; an operation's method on the engine bears its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from holdover import telemetry
+from holdover.engine.objects import Engine, RetryKey
+from holdover.errors import APIStatusError, BadRequestError, InternalServerError
+from holdover.wire import ids
+from holdover.wire.operations import OPERATIONS, Operation
+from holdover.wire.refusals import Refused, invalid_json
+from holdover.wire.strict import check_id, decode_body, decode_query
+
+from .access import Access
+from .reference import Pages
+from .router import PREFIX, MethodNotAllowed, Router
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+#: Bodies above this are refused. The largest body within all limits, wholly escaped, takes less.
+BODY_LIMIT_BYTES = 16 * 1024 * 1024
+#: How long a client may take between two parts of a body.
+BODY_TIMEOUT_S = 30.0
+#: Seconds for which the answer to an ``Idempotency-Key`` is remembered; told so that clients know they may repeat.
+IDEMPOTENCY_HEADER = (b"holdover-idempotency", b"86400")
+
+_BETA_V1 = (
+    "The v1 Assistants API has been deprecated. Please try again by setting the header 'OpenAI-Beta: assistants=v2'. "
+    "See the migration guide for more information: https://platform.openai.com/docs/assistants/migration."
+)
+_SERVER_FAULT = (
+    "The server had an error processing your request. Sorry about that! You can retry your request, or contact us "
+    "through our help center at help.openai.com if you keep seeing this error. (Please include the request ID {} in "
+    "your email.)"
+)
+_JSON_TYPES = re.compile(rb'application/json(\s*;\s*charset="?utf-8"?)?\s*\Z', re.IGNORECASE)
+_VISIBLE = re.compile(rb"[\x21-\x7e]{1,255}\Z")
+
+_FIXED_HEADERS = [
+    (b"content-type", b"application/json"),
+    (b"openai-version", b"2020-10-01"),
+    (b"x-content-type-options", b"nosniff"),
+    IDEMPOTENCY_HEADER,
+]
+_ECHOED_HEADERS = (b"openai-organization", b"openai-project")
+
+
+class Disconnected(Exception):
+    """The client went away before it had sent its request."""
+
+
+class App:
+    """The service as an ASGI application; it can be served by any ASGI server or mounted into another application.
+
+    Args:
+        engine: Carries out the operations.
+        access: Decides who is let in.
+        is_ready: Whether new work should be sent here; asked by ``/health/ready``.
+    """
+
+    def __init__(self, engine: Engine, access: Access, *, is_ready: Callable[[], bool] = lambda: True) -> None:
+        self._access = access
+        self._router = Router(OPERATIONS)
+        self._methods = {operation.name: getattr(engine, operation.name) for operation in OPERATIONS}
+        self._pages = Pages(is_ready)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._exchange(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
+        else:
+            raise NotImplementedError(scope["type"])
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        request_id = ids.new_request_id()
+        path = _raw_path(scope)
+        headers = dict(scope["headers"])
+        answer_headers = _FIXED_HEADERS
+        status = 200
+        try:
+            self._access.check_origin(headers)
+            if path.startswith(b"/v1/") or path == b"/v1":
+                body = await self._operate(scope, path[len(PREFIX) :], headers, receive)
+            else:
+                status, answer_headers, body = self._pages.find(scope["method"], path)
+        except Disconnected:
+            return
+        except Exception as error:
+            failure = _failure(error, request_id)
+            status, body = failure.status, envelope(failure)
+            answer_headers = [*_FIXED_HEADERS, *_headers_of(failure)]
+        seconds = time.perf_counter() - began
+        answer_headers = [
+            *answer_headers,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+            (b"openai-processing-ms", b"%d" % (seconds * 1000)),
+        ]
+        for name in _ECHOED_HEADERS:
+            value = headers.get(name)
+            if value is not None and _VISIBLE.match(value):
+                answer_headers.append((name, value))
+        await send({"type": "http.response.start", "status": status, "headers": answer_headers})
+        await send({"type": "http.response.body", "body": body})
+        telemetry.emit(
+            "server.request",
+            method=scope["method"],
+            path=path,
+            status=status,
+            seconds=seconds,
+            request_id=request_id,
+        )
+
+    async def _operate(self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        self._access.check_key(headers)
+        operation, arguments = self._router.find(scope["method"], path)
+        _check_beta(operation, headers)
+        parameters = _parameters(operation, arguments, scope["query_string"])
+        if operation.body is not None:
+            body = await _read(receive, headers)
+            _check_content_type(body, headers)
+            parameters.append(decode_body(body, operation.body))
+            if operation.creates and (key := headers.get(b"idempotency-key")) is not None:
+                parameters.append(_retry_key(key, body))
+        result: bytes = await self._methods[operation.name](*parameters)
+        return result
+
+
+def envelope(error: APIStatusError) -> bytes:
+    """Return the wire's JSON for an error."""
+    return msgspec.json.encode(
+        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+    )
+
+
+def _failure(error: Exception, request_id: str) -> APIStatusError:
+    """Return what a caller is told of an error; what is not theirs is logged in full and shown in brief."""
+    if isinstance(error, Refused):
+        return BadRequestError(error.message, param=error.param, code=error.code)
+    if isinstance(error, APIStatusError) and error.status < 500:
+        return error
+    telemetry.emit("server.failure", request_id=request_id, error=error)
+    return InternalServerError(_SERVER_FAULT.format(request_id))
+
+
+def _headers_of(error: APIStatusError) -> list[tuple[bytes, bytes]]:
+    if isinstance(error, MethodNotAllowed):
+        return [(b"allow", error.allowed.encode())]
+    if error.status in (408, 413):
+        return [(b"connection", b"close")]  # the rest of the body is not read
+    return []
+
+
+def _raw_path(scope: Scope) -> bytes:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    root: str = scope.get("root_path", "")
+    return raw[len(root) :] if root and raw.startswith(root.encode()) else raw
+
+
+def _check_beta(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
+    # The header is not required: some clients never sent it, and none depends on being refused.
+    if operation.ended and b"assistants=v1" in headers.get(b"openai-beta", b""):
+        raise BadRequestError(_BETA_V1, code="invalid_beta")
+
+
+def _parameters(operation: Operation, arguments: list[str], query: bytes) -> list[Any]:
+    if operation.kind is not None:
+        for name, value in zip(operation.arguments, arguments, strict=True):
+            check_id(name, value, name.removesuffix("_id"))
+    parameters: list[Any] = list(arguments)
+    if operation.query is not None or query:
+        decoded = decode_query(_pairs(query), operation.query or _NoParameters)
+        if operation.query is not None:
+            for name in ("after", "before"):
+                if isinstance(cursor := getattr(decoded, name, None), str):
+                    check_id(name, cursor, operation.kind or "")
+            parameters.append(decoded)
+    return parameters
+
+
+class _NoParameters(msgspec.Struct):
+    """The query of an operation that takes none."""
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=64)
+    except ValueError:
+        raise BadRequestError("The query string of your request could not be read.", code="invalid_value") from None
+
+
+def _check_content_type(body: bytes, headers: Mapping[bytes, bytes]) -> None:
+    given = headers.get(b"content-type")
+    if body and given is not None and not _JSON_TYPES.match(given):
+        shown = given[:200].decode("ascii", "replace")
+        raise BadRequestError(
+            f"Unsupported content type: '{shown}'. This API method only accepts 'application/json' requests, but you "
+            f"specified the header 'Content-Type: {shown}'. Please try again with a supported content type.",
+            code="unsupported_content_type",
+        )
+
+
+def _retry_key(key: bytes, body: bytes) -> RetryKey:
+    if not _VISIBLE.match(key):
+        raise BadRequestError(
+            "Invalid 'Idempotency-Key': expected 1 to 255 visible ASCII characters.",
+            param="Idempotency-Key",
+            code="invalid_value",
+        )
+    return RetryKey(key.decode("ascii"), sha256(body).digest())
+
+
+async def _read(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+    """Read a request's body.
+
+    Raises:
+        APIStatusError: It is too large (413) or does not come (408).
+        Refused: It ends before its announced length.
+        Disconnected: The client went away.
+    """
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and len(announced) < 19 and int(announced) > BODY_LIMIT_BYTES:
+        raise _too_large()
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S) as patience:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                part = message.get("body", b"")
+                size += len(part)
+                if size > BODY_LIMIT_BYTES:
+                    raise _too_large()
+                parts.append(part)
+                more = message.get("more_body", False)
+                patience.reschedule(asyncio.get_running_loop().time() + BODY_TIMEOUT_S)
+    except TimeoutError:
+        raise APIStatusError("The body of your request did not arrive in time.", status=408) from None
+    if announced.isdigit() and int(announced) != size:
+        raise invalid_json()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large() -> APIStatusError:
+    return APIStatusError(
+        f"Your request is too large: a body may have up to {BODY_LIMIT_BYTES} bytes.",
+        status=413,
+        code="request_too_large",
+    )
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Answer an ASGI server's lifespan messages; whoever built the application opens and closes the store."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,218 @@
+"""HTTP for a service that faces anyone: uvicorn's protocol with limits on what a client may send and how slowly.
+
+uvicorn leaves these to a proxy in front; Holdover is meant to be run without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from holdover.errors import APIStatusError, BadRequestError, ConfigurationError
+
+from .app import App, envelope
+
+#: Request line and headers together.
+HEAD_LIMIT_BYTES = 64 * 1024
+#: How long a client may take to send them, from its first byte or from connecting.
+HEAD_TIMEOUT_S = 20.0
+#: How long a client may leave an answer unread while it fills the buffers.
+WRITE_TIMEOUT_S = 60.0
+#: How long an idle connection is kept; longer than the SDKs keep theirs, so that they are the ones to close it.
+KEEP_ALIVE_S = 75
+
+_STATUS_LINES = {400: b"400 Bad Request", 408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Large"}
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # How long
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._deadline is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._expect_nothing()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._expect_nothing()
+        self._deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._expect_nothing()
+
+    def _expect_head(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_late(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self._refuse(APIStatusError("The head of your request did not arrive in time.", status=408))
+
+    # How much
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count(len(name) + len(value) + 4)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            raise _HeadTooLarge
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        try:
+            super().data_received(data)
+        except _HeadTooLarge:
+            self._refuse_head()
+
+    # What cannot be read
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > HEAD_LIMIT_BYTES:  # the parser wraps what its callbacks raise
+            self._refuse_head()
+        else:
+            self._refuse(BadRequestError("Your request is not HTTP that can be read."))
+
+    def _refuse_head(self) -> None:
+        self._refuse(
+            APIStatusError(
+                f"The head of your request is too large: it may have up to {HEAD_LIMIT_BYTES} bytes.", status=431
+            )
+        )
+
+    def _refuse(self, error: APIStatusError) -> None:
+        self._expect_nothing()
+        body = envelope(error)
+        self.transport.write(
+            b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (_STATUS_LINES[error.status], len(body), body)
+        )
+        self.transport.close()
+
+    # Half-closed connections
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Let a request that is under way be answered though its client will send nothing more."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            return False
+        cycle.keep_alive = False
+        cycle.more_body = False  # a body cut short is told apart by its announced length
+        cycle.message_event.set()
+        return True
+
+
+class _HeadTooLarge(Exception):
+    pass
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server: says when it can be called, and ends with an exit status of 0 once it has drained."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handled = (signal.SIGTERM, signal.SIGINT)
+        try:
+            for each in handled:
+                loop.add_signal_handler(each, self.handle_exit, each, None)
+        except (NotImplementedError, RuntimeError):  # Windows, or not the main thread
+            with super().capture_signals():
+                yield
+            return
+        try:
+            yield
+        finally:
+            for each in handled:
+                loop.remove_signal_handler(each)
+
+
+def server(app: App, *, drain_s: float, on_ready: Callable[[], None]) -> Server:
+    """Return a server for an application; serve it with ``await server.serve(sockets=[…])``."""
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(drain_s)),
+    )
+    return Server(config, on_ready)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        ConfigurationError: The address is not this machine's, or something listens there already.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        opened = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigurationError(f"{host} is not an address to listen on: {error.strerror}.") from error
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+        opened.listen(2048)
+    except OSError as error:
+        opened.close()
+        raise ConfigurationError(
+            f"Port {port} of {host} cannot be listened on: {error.strerror}. Another service may be running there; "
+            "choose another port with --port."
+        ) from error
+    return opened

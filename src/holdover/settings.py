@@ -1,0 +1,337 @@
+"""Every setting: its names, its default, and where its value came from. The only reader of the environment.
+
+Flags beat the environment, the environment beats the file, the file beats the default (`_resolve`).
+Rooms below receive values; none of them looks here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from .errors import ConfigurationError
+
+T = TypeVar("T")
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8026
+DEFAULT_BASE_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/v1"
+DEFAULT_TIMEOUT_S = 600.0
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One setting.
+
+    Attributes:
+        name: Its name in code, in the file and, with dashes, as a flag.
+        environment: Variables that set it, the first that is set wins; older aliases come last.
+        default: Its value when nothing sets it; called with the values resolved so far when callable.
+        parse: Reads its text form (from the environment, a flag or the file).
+        secret: Whether it is masked when shown.
+        summary: One sentence for the manual and ``--help``.
+    """
+
+    name: str
+    environment: tuple[str, ...] = ()
+    default: Any = None
+    parse: Callable[[Any], Any] = str
+    secret: bool = False
+    summary: str = ""
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting's value and where it came from: a flag, a variable, the file's path, or "default"."""
+
+    setting: Setting[Any]
+    value: Any
+    origin: str
+
+    @property
+    def shown(self) -> str:
+        """The value as it may be printed; secrets are masked."""
+        if self.value is None or self.value == ():
+            return "-"
+        if self.setting.secret:
+            values = self.value if isinstance(self.value, tuple) else (self.value,)
+            return ", ".join(mask(str(each)) for each in values)
+        if isinstance(self.value, tuple):
+            return ", ".join(str(each) for each in self.value)
+        return str(self.value)
+
+
+def mask(secret: str) -> str:
+    """Return a secret with all but its ends hidden; a short one is hidden whole."""
+    if len(secret) < 16:
+        return "*" * 8
+    return f"{secret[:4]}{'*' * 8}{secret[-2:]}"
+
+
+# -------------------------------------------------------------------------------------------- parsing
+
+
+def _port(text: Any) -> int:
+    try:
+        port = int(text)
+    except (TypeError, ValueError):
+        raise ValueError("a port is a number from 0 to 65535") from None
+    if isinstance(text, bool) or not 0 <= port <= 65535:
+        raise ValueError("a port is a number from 0 to 65535")
+    return port
+
+
+def _names(text: Any) -> tuple[str, ...]:
+    parts = text.split(",") if isinstance(text, str) else list(text)
+    return tuple(part.strip() for part in map(str, parts) if part.strip())
+
+
+def _log_level(text: Any) -> str:
+    level = str(text).lower()
+    if level not in LOG_LEVELS:
+        raise ValueError(f"a log level is one of {', '.join(LOG_LEVELS)}")
+    return level
+
+
+def _path(text: Any) -> str:
+    return os.path.abspath(os.path.expanduser(str(text)))
+
+
+def _seconds(text: Any) -> float:
+    try:
+        seconds = float(text)
+    except (TypeError, ValueError):
+        raise ValueError("a number of seconds above 0") from None
+    if not 0 < seconds < float("inf"):
+        raise ValueError("a number of seconds above 0")
+    return seconds
+
+
+def _default_data_dir(_: Mapping[str, Resolved]) -> str:
+    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(home, "holdover")
+
+
+def _default_database(resolved: Mapping[str, Resolved]) -> str:
+    return os.path.join(resolved["data_dir"].value, "holdover.db")
+
+
+# --------------------------------------------------------------------------------------------- tables
+
+CLIENT_SETTINGS: tuple[Setting[Any], ...] = (
+    Setting(
+        name="api_key",
+        environment=("OPENAI_API_KEY",),
+        secret=True,
+        summary="Key sent as a bearer token; a service on loopback takes any.",
+    ),
+    Setting(
+        name="base_url",
+        environment=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        default=DEFAULT_BASE_URL,
+        summary="Address of the service, up to and including /v1.",
+    ),
+    Setting(
+        name="organization_key",
+        environment=("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_ORGANIZATION_KEY"),
+        summary="Sent as the OpenAI-Organization header.",
+    ),
+    Setting(
+        name="project",
+        environment=("OPENAI_PROJECT_ID", "OPENAI_PROJECT"),
+        summary="Sent as the OpenAI-Project header.",
+    ),
+)
+
+SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
+    Setting(
+        name="host",
+        environment=("HOLDOVER_HOST",),
+        default=DEFAULT_HOST,
+        summary="Address to listen on; any but loopback needs api_keys.",
+    ),
+    Setting(
+        name="port",
+        environment=("HOLDOVER_PORT",),
+        default=DEFAULT_PORT,
+        parse=_port,
+        summary="Port to listen on; 0 takes a free one.",
+    ),
+    Setting(
+        name="data_dir",
+        environment=("HOLDOVER_DATA_DIR",),
+        default=_default_data_dir,
+        parse=_path,
+        summary="Folder for everything the service keeps.",
+    ),
+    Setting(
+        name="database_url",
+        environment=("HOLDOVER_DATABASE_URL",),
+        default=_default_database,
+        summary="SQLite file, as a path or sqlite:///path.",
+    ),
+    Setting(
+        name="api_keys",
+        environment=("HOLDOVER_API_KEYS",),
+        default=(),
+        parse=_names,
+        secret=True,
+        summary="Keys that callers must send one of, separated by commas; none: any caller is let in.",
+    ),
+    Setting(
+        name="allowed_hosts",
+        environment=("HOLDOVER_ALLOWED_HOSTS",),
+        default=(),
+        parse=_names,
+        summary="Names, besides those of loopback, that the Host header may carry when listening on loopback.",
+    ),
+    Setting(
+        name="log_level",
+        environment=("HOLDOVER_LOG_LEVEL",),
+        default="info",
+        parse=_log_level,
+        summary="How much is logged: debug, info, warning or error.",
+    ),
+    Setting(
+        name="drain_s",
+        environment=("HOLDOVER_DRAIN_S",),
+        default=10.0,
+        parse=_seconds,
+        summary="Seconds that requests under way are given when the service is told to stop.",
+    ),
+)
+
+#: Names the file that holds the settings; looked for in the working folder and the user's configuration otherwise.
+FILE_VARIABLE = "HOLDOVER_CONFIG"
+
+
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Values of `CLIENT_SETTINGS`."""
+
+    api_key: str | None = None
+    base_url: str = DEFAULT_BASE_URL
+    organization_key: str | None = None
+    project: str | None = None
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Values of `SERVICE_SETTINGS`."""
+
+    host: str
+    port: int
+    data_dir: str
+    database_url: str
+    api_keys: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    log_level: str = "info"
+    drain_s: float = 10.0
+
+
+# ------------------------------------------------------------------------------------------ resolving
+
+
+def load_client_settings(environment: Mapping[str, str] | None = None) -> ClientSettings:
+    """Return the client's settings from the environment."""
+    resolved = resolve(CLIENT_SETTINGS, environment=environment)
+    return ClientSettings(**{name: each.value for name, each in resolved.items()})
+
+
+def load_service_settings(resolved: Mapping[str, Resolved]) -> ServiceSettings:
+    """Return the service's settings from resolved values."""
+    return ServiceSettings(**{name: each.value for name, each in resolved.items()})
+
+
+def resolve(
+    settings: tuple[Setting[Any], ...],
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: tuple[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Resolved]:
+    """Resolve each setting to its value and the value's origin.
+
+    Args:
+        flags: Values from the command line, by setting name; ``None`` values count as not given.
+        environment: Variables; the process's own when left out.
+        file: The settings file's path and content.
+
+    Raises:
+        ConfigurationError: A value cannot be read, or the file names a setting that does not exist.
+    """
+    variables = os.environ if environment is None else environment
+    path, content = file or ("", {})
+    known = {setting.name for setting in settings}
+    for name in content:
+        if name not in known:
+            raise ConfigurationError(f"{path}: there is no setting '{name}'; there are: {', '.join(sorted(known))}.")
+    resolved: dict[str, Resolved] = {}
+    for setting in settings:
+        resolved[setting.name] = _resolve(setting, flags or {}, variables, path, content, resolved)
+    return resolved
+
+
+def _resolve(
+    setting: Setting[Any],
+    flags: Mapping[str, Any],
+    variables: Mapping[str, str],
+    path: str,
+    content: Mapping[str, Any],
+    resolved: Mapping[str, Resolved],
+) -> Resolved:
+    given = [(f"--{setting.name.replace('_', '-')}", flags.get(setting.name))]
+    given += [(name, variables.get(name) or None) for name in setting.environment]
+    given += [(path, content.get(setting.name))]
+    for origin, value in given:
+        if value is not None and value != ():
+            try:
+                return Resolved(setting=setting, value=setting.parse(value), origin=origin)
+            except ValueError as error:
+                shown = mask(str(value)) if setting.secret else repr(value)
+                raise ConfigurationError(f"{origin}: {shown} is not a {setting.name}: {error}.") from None
+    value = setting.default(resolved) if callable(setting.default) else setting.default
+    return Resolved(setting=setting, value=value, origin="default")
+
+
+def find_file(explicit: str | None = None, environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the path of the settings file: the one named, else ``holdover.toml`` here or in the user's configuration.
+
+    Raises:
+        ConfigurationError: A file is named and is not there.
+    """
+    variables = os.environ if environment is None else environment
+    named = explicit or variables.get(FILE_VARIABLE)
+    if named:
+        if not os.path.isfile(named):
+            raise ConfigurationError(f"There is no settings file {named}.")
+        return os.path.abspath(named)
+    home = variables.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    for candidate in ("holdover.toml", os.path.join(home, "holdover", "holdover.toml")):
+        if os.path.isfile(candidate):
+            return os.path.abspath(candidate)
+    return None
+
+
+def read_file(path: str | None) -> tuple[str, Mapping[str, Any]] | None:
+    """Read a settings file (TOML).
+
+    Raises:
+        ConfigurationError: It cannot be read or is not TOML.
+    """
+    if path is None:
+        return None
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            return path, tomllib.load(file)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}.") from error
+
+
+def resolve_service(flags: Mapping[str, Any], *, config: str | None = None) -> dict[str, Resolved]:
+    """Resolve the service's settings from flags, environment and file."""
+    return resolve(SERVICE_SETTINGS, flags=flags, file=read_file(find_file(config)))

@@ -1,0 +1,1 @@
+"""What is remembered: the store's protocol, and the databases behind it."""

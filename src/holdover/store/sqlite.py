@@ -1,0 +1,439 @@
+"""SQLite: opening, pragmas, the lock against a second process, migrations, the writer thread, error translation.
+
+One thread writes. It takes whatever is waiting, carries it out in one transaction, and answers all of it after one
+flush to disk: with ``synchronous=FULL`` an acknowledged write survives a loss of power, and group commit makes that
+as fast as not flushing at all. Reads go through a connection of their own on the event loop: with a write-ahead log
+they never wait for the writer, and one takes some tens of microseconds, less than handing it to a thread.
+
+Why so: ``docs/explanation/storage.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import IO, Any, TypeVar
+
+import msgspec
+
+from holdover import telemetry
+from holdover.errors import ConfigurationError, InternalServerError
+
+from . import paging
+from .protocol import (
+    KINDS,
+    REPLY_LIFETIME_S,
+    Kind,
+    MissingReference,
+    Modification,
+    NewObject,
+    Page,
+    Reference,
+    Repeatable,
+    UnknownCursor,
+    reused_key,
+)
+from .statements import load_migrations, load_statements
+
+T = TypeVar("T")
+
+TABLES: dict[Kind, str] = {"assistant": "assistants", "vector_store": "vector_stores"}
+
+#: Marks a file as ours ("HoLd"), so that another program's database is not taken for one.
+APPLICATION_ID = 0x486F4C64
+
+#: Writes that may share a transaction. More would only make the first of them wait longer.
+MAX_BATCH = 256
+
+_statements = load_statements("sqlite", "objects.sql")
+
+
+def _for_each_kind(name: str) -> dict[Kind, str]:
+    return {kind: _statements[name].replace("{table}", TABLES[kind]) for kind in KINDS}
+
+
+GET = _for_each_kind("get")
+EXISTS = _for_each_kind("exists")
+CURSOR = _for_each_kind("cursor")
+SCAN = {True: _for_each_kind("scan_upwards"), False: _for_each_kind("scan_downwards")}
+INSERT = _for_each_kind("insert")
+REPLACE = _for_each_kind("replace")
+BURY = _for_each_kind("bury")
+DELETE = _for_each_kind("delete")
+REPLY = _statements["reply"]
+FORGET_REPLIES = _statements["forget_replies"]
+REMEMBER_REPLY = _statements["remember_reply"]
+
+
+class SQLiteStore:
+    """The store in one SQLite file, for one process. See `holdover.store.protocol.Store`."""
+
+    def __init__(self, path: str, closing: contextlib.ExitStack, reader: sqlite3.Connection, writer: _Writer) -> None:
+        self.path = path
+        self._closing = closing
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, path: str) -> SQLiteStore:
+        """Open the database, making or migrating it as needed.
+
+        Args:
+            path: The file, or ``:memory:`` for a store that is gone when it is closed.
+
+        Raises:
+            ConfigurationError: Another process has it open, it is not ours, it is newer than this program, or it
+                cannot be read or written.
+        """
+        with contextlib.ExitStack() as opened:
+            if path == ":memory:":
+                # Two connections would not see one database that is only in memory.
+                folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="holdover-"))
+                path = os.path.join(folder, "holdover.db")
+            path = os.path.abspath(path)  # noqa: ASYNC240 - asks the system for nothing but the working folder
+            opened.enter_context(_lock_file(path))
+            try:
+                writing = _connect(path)
+                on_failure = opened.enter_context(contextlib.ExitStack())
+                on_failure.callback(writing.close)
+                _prepare(writing, path)
+                reader = _connect(path)
+                opened.callback(reader.close)
+                reader.execute("PRAGMA query_only = ON")
+            except sqlite3.Error as error:
+                raise ConfigurationError(f"The database {path} cannot be opened: {error}.") from error
+            on_failure.pop_all()  # from here on the writing connection is its thread's, to close as well
+            return cls(path, opened.pop_all(), reader, _Writer(writing, asyncio.get_running_loop()))
+        raise AssertionError("unreachable")
+
+    # Reads
+
+    async def get(self, kind: Kind, identifier: str) -> bytes | None:
+        with _Translated():
+            row = self._reader.execute(GET[kind], {"id": identifier}).fetchone()
+        return row[0] if row else None
+
+    async def page(self, kind: Kind, *, limit: int, ascending: bool, after: str | None, before: str | None) -> Page:
+        with _Translated():
+            scan = paging.plan(ascending=ascending, after=self._place(kind, after), before=self._place(kind, before))
+            rows = self._reader.execute(
+                SCAN[scan.upwards][kind], {"low": scan.low, "high": scan.high, "limit": limit + 1}
+            ).fetchall()
+        has_more = len(rows) > limit
+        del rows[limit:]
+        if scan.reverse:
+            rows.reverse()
+        return Page(ids=[row[0] for row in rows], documents=[row[1] for row in rows], has_more=has_more)
+
+    def _place(self, kind: Kind, cursor: str | None) -> int | None:
+        if cursor is None:
+            return None
+        row = self._reader.execute(CURSOR[kind], {"id": cursor}).fetchone()
+        if row is None:
+            raise UnknownCursor(cursor)
+        place: int = row[0]
+        return place
+
+    # Writes
+
+    async def create(
+        self,
+        objects: Sequence[NewObject],
+        *,
+        reply: bytes,
+        requires: Sequence[Reference] = (),
+        repeatable: Repeatable | None = None,
+    ) -> bytes:
+        def work(connection: sqlite3.Connection) -> bytes:
+            if repeatable is not None:
+                earlier = _earlier_reply(connection, repeatable)
+                if earlier is not None:
+                    return earlier
+            _require(connection, requires)
+            for each in objects:
+                connection.execute(INSERT[each.kind], msgspec.structs.asdict(each))
+            if repeatable is not None:
+                connection.execute(REMEMBER_REPLY, {**msgspec.structs.asdict(repeatable), "reply": reply})
+            return reply
+
+        return await self._writer.run(work)
+
+    async def modify(self, kind: Kind, identifier: str, change: Callable[[bytes], Modification]) -> bytes | None:
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute(GET[kind], {"id": identifier}).fetchone()
+            if row is None:
+                return None
+            modification = change(row[0])
+            _require(connection, modification.requires)
+            connection.execute(REPLACE[kind], {"id": identifier, "document": modification.document})
+            return modification.document
+
+        return await self._writer.run(work)
+
+    async def delete(self, kind: Kind, identifier: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            connection.execute(BURY[kind], {"id": identifier})
+            return connection.execute(DELETE[kind], {"id": identifier}).rowcount > 0
+
+        return await self._writer.run(work)
+
+    async def close(self) -> None:
+        await self._writer.stop()
+        self._closing.close()
+
+
+def _require(connection: sqlite3.Connection, references: Sequence[Reference]) -> None:
+    for each in references:
+        if connection.execute(EXISTS[each.kind], {"id": each.id}).fetchone() is None:
+            raise MissingReference(each)
+
+
+def _earlier_reply(connection: sqlite3.Connection, request: Repeatable) -> bytes | None:
+    oldest = request.now - REPLY_LIFETIME_S
+    connection.execute(FORGET_REPLIES, {"oldest": oldest})
+    row = connection.execute(REPLY, {"operation": request.operation, "key": request.key, "oldest": oldest}).fetchone()
+    if row is None:
+        return None
+    fingerprint, reply = row
+    if fingerprint != request.fingerprint:
+        raise reused_key(request.key)
+    earlier: bytes = reply
+    return earlier
+
+
+# -------------------------------------------------------------------------------------------- opening
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,  # transactions are begun and ended here, in so many words
+        check_same_thread=False,  # the writing connection is opened here and then used by its thread alone
+    )
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged write survives a loss of power
+    connection.execute("PRAGMA fullfsync = ON")  # so it does on macOS, where fsync alone does not say so
+    connection.execute("PRAGMA cache_size = -16384")  # 16 MiB
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables and application_id != APPLICATION_ID:
+        raise ConfigurationError(f"{path} is the database of another program; name another file.")
+    migrations = load_migrations("sqlite")
+    newest = migrations[-1][0]
+    if version > newest:
+        raise ConfigurationError(
+            f"{path} was written by a newer Holdover (schema {version}; this one knows {newest}). "
+            "Upgrade this one, or name another file."
+        )
+    connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
+    for number, script in migrations:
+        if number > version:
+            _migrate(connection, number, script)
+
+
+def _migrate(connection: sqlite3.Connection, number: int, script: str) -> None:
+    # One transaction: a file is either at the schema before or at the one after.
+    connection.executescript(
+        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
+        f"PRAGMA user_version = {number};\nCOMMIT;"
+    )
+
+
+@contextlib.contextmanager
+def _lock_file(path: str) -> Iterator[None]:
+    """Keep other processes from the database; the system lets go when this one ends, however it ends."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(f"{path}.lock", "a+", encoding="ascii")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise ConfigurationError(f"The database {path} cannot be opened: {error.strerror}.") from error
+    with file:
+        if not _lock(file):
+            file.seek(0)
+            holder = file.read(32).strip() or "unknown"
+            raise ConfigurationError(
+                f"The database {path} is in use by another process (pid {holder}). Stop that one, or name another "
+                "file with --database: one SQLite file serves one process."
+            )
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: IO[str]) -> bool:
+        try:
+            file.seek(64)  # beyond the process id, which others must be able to read
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: IO[str]) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+
+# -------------------------------------------------------------------------------------------- writing
+
+
+class _Job:
+    """A write that waits for its turn, and where its outcome goes."""
+
+    __slots__ = ("error", "future", "result", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class _Writer:
+    """The thread that writes: takes what is waiting, commits once, then answers."""
+
+    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
+        self._connection = connection
+        self._loop = loop
+        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._serve, name="holdover-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Carry out ``work`` in a transaction; return when it is durable."""
+        if self._stopped:
+            raise InternalServerError("The store is closed.")
+        # A caller that goes away cancels this future and nothing else: its write is carried out all the same.
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._waiting.put(_Job(work, future))
+        return await future
+
+    async def stop(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        try:
+            while batch := self._next_batch():
+                self._carry_out(batch)
+                self._loop.call_soon_threadsafe(_answer, batch)
+        finally:
+            self._stopped = True
+            self._connection.close()
+            self._fail_waiting()
+
+    def _next_batch(self) -> list[_Job]:
+        """Wait for a job and return it with all that came meanwhile; nothing when told to stop."""
+        first = self._waiting.get()
+        batch = [] if first is None else [first]
+        while batch and len(batch) < MAX_BATCH and not self._waiting.empty():
+            job = self._waiting.get()
+            if job is None:
+                self._waiting.put(None)
+                break
+            batch.append(job)
+        return batch
+
+    def _carry_out(self, batch: list[_Job]) -> None:
+        began = time.perf_counter()
+        try:
+            self._commit(batch)
+        except BaseException as error:
+            self._roll_back()
+            if len(batch) == 1:
+                batch[0].error = error
+            else:  # one of them may be at fault: it must not fail its neighbours
+                for job in batch:
+                    job.result = job.error = None
+                    self._carry_out([job])
+                return
+        telemetry.emit("store.commit", jobs=len(batch), seconds=time.perf_counter() - began)
+
+    def _commit(self, batch: list[_Job]) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        for job in batch:
+            execute("SAVEPOINT job")
+            try:
+                job.result = job.work(self._connection)
+            except sqlite3.Error:
+                raise
+            except Exception as error:
+                job.error = error
+                execute("ROLLBACK TO job")
+            execute("RELEASE job")
+        execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+
+    def _fail_waiting(self) -> None:
+        left = []
+        while not self._waiting.empty():
+            if (job := self._waiting.get()) is not None:
+                job.error = InternalServerError("The store is closed.")
+                left.append(job)
+        if left and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_answer, left)
+
+
+def _answer(batch: list[_Job]) -> None:
+    """Hand each job's outcome to whoever waits for it; runs on the event loop."""
+    for job in batch:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(_translate(job.error))
+
+
+# ------------------------------------------------------------------------------------------- errors
+
+
+class _Translated:
+    """Turns what the database raises into what the engine knows."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _translate(error) from error
+
+
+def _translate(error: BaseException) -> BaseException:
+    if isinstance(error, sqlite3.Error):
+        telemetry.emit("store.failure", error=error)
+        translated = InternalServerError(f"The database refused: {error}.")
+        translated.__cause__ = error
+        return translated
+    return error

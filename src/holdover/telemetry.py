@@ -1,0 +1,38 @@
+"""Named events with measurements; loggers, traces and metrics attach to them.
+
+Code announces what happened (`emit`); who listens is decided where the service is wired. An event costs a dictionary
+look-up when nobody listens. Message content and secrets are never part of an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+#: Every event, with its measurements. Times are in seconds.
+EVENTS: dict[str, str] = {
+    "server.request": "method, path, status, seconds, request_id: a request was answered.",
+    "server.failure": "request_id, error: a request failed for a reason of the service's own.",
+    "store.commit": "jobs, seconds: one transaction was made durable.",
+    "store.failure": "error: the database refused to work.",
+}
+
+Listener = Callable[..., None]
+
+_listeners: dict[str, list[Listener]] = {name: [] for name in EVENTS}
+
+
+def attach(event: str, listener: Listener) -> Callable[[], None]:
+    """Call ``listener`` with the measurements of every such event; return a function that detaches it."""
+    _listeners[event].append(listener)
+
+    def detach() -> None:
+        _listeners[event].remove(listener)
+
+    return detach
+
+
+def emit(event: str, **measurements: Any) -> None:
+    """Announce an event to whoever listens."""
+    for listener in _listeners[event]:
+        listener(**measurements)

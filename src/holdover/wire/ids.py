@@ -1,0 +1,60 @@
+"""Identifiers: their prefixes, and how new ones are made.
+
+Thread and run ids are letters and digits only after the prefix: programs in the wild match them so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+#: What an id of each kind begins with. Errors quote it without the separator, as the hosted texts do.
+PREFIXES: dict[str, str] = {
+    "assistant": "asst_",
+    "thread": "thread_",
+    "message": "msg_",
+    "run": "run_",
+    "step": "step_",
+    "file": "file-",
+    "vector_store": "vs_",
+}
+
+#: The noun in "No … found with id", by kind.
+NOUNS: dict[str, str] = {
+    "assistant": "assistant",
+    "thread": "thread",
+    "message": "message",
+    "run": "run",
+    "step": "run step",
+    "file": "file",
+    "vector_store": "vector store",
+}
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+# 256 is not a multiple of 62, so eight letters come a little more often; 24 of them still hold over 140 bits.
+_LETTERS = bytes(_ALPHABET[i % len(_ALPHABET)] for i in range(256))
+
+Entropy = Callable[[int], bytes]
+
+
+def new_id(kind: str, entropy: Entropy = os.urandom) -> str:
+    """Return a new id: the kind's prefix and 24 letters or digits."""
+    return PREFIXES[kind] + entropy(24).translate(_LETTERS).decode("ascii")
+
+
+def new_vector_store_id(now: int, entropy: Entropy = os.urandom) -> str:
+    """Return a new vector store id: eight hexadecimal digits of the time in seconds, then 24 random ones."""
+    return f"vs_{now & 0xFFFFFFFF:08x}{entropy(12).hex()}"
+
+
+def new_request_id(entropy: Entropy = os.urandom) -> str:
+    """Return a new request id: ``req_`` and 32 hexadecimal digits."""
+    return "req_" + entropy(16).hex()
+
+
+def kind_of(identifier: str) -> str | None:
+    """Return the kind whose prefix an id carries, or ``None``."""
+    for kind, prefix in PREFIXES.items():
+        if identifier.startswith(prefix):
+            return kind
+    return None

@@ -1,0 +1,145 @@
+"""The OpenAPI document, made from the table of operations and the records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .ids import PREFIXES
+from .operations import OPERATIONS, Operation
+
+_ERROR = {
+    "title": "Error",
+    "type": "object",
+    "description": "What every refusal and failure is told with.",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+            "required": ["message", "type", "param", "code"],
+        }
+    },
+    "required": ["error"],
+}
+
+
+def openapi_document(version: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the service."""
+    requests = [record for each in OPERATIONS for record in (each.query, each.body) if record is not None]
+    replies = [each.reply for each in OPERATIONS]
+    _, schemas = msgspec.json.schema_components([*requests, *replies], ref_template="#/components/schemas/{name}")
+    strict = _reachable({record.__name__ for record in requests}, schemas)
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
+    components = {name: _described(name, schema, is_request=name in strict) for name, schema in schemas.items()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Holdover",
+            "version": version,
+            "description": "The Assistants API, on your own machine.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/v1"}],
+        "security": [{"key": []}, {}],
+        "tags": [{"name": group} for group in dict.fromkeys(each.group for each in OPERATIONS)],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": {**components, "Error": _ERROR},
+        },
+    }
+
+
+def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    parameters = [_path_parameter(operation, name) for name in operation.arguments]
+    if operation.query is not None:
+        for name, schema in schemas[operation.query.__name__]["properties"].items():
+            parameters.append(
+                {"name": name, "in": "query", "required": False, "schema": _cursor(operation, name, schema)}
+            )
+    if operation.creates:
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "Makes it safe to repeat the request for 24 hours.",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+            }
+        )
+    result: dict[str, Any] = {
+        "operationId": operation.operation_id,
+        "tags": [operation.group],
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": {
+            "200": {
+                "description": "Done.",
+                "content": {"application/json": {"schema": _reference(operation.reply)}},
+            },
+            "default": {
+                "description": "Refused or failed.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            },
+        },
+    }
+    if operation.body is not None:
+        result["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _reference(operation.body)}},
+        }
+    return result
+
+
+def _path_parameter(operation: Operation, name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string", "minLength": 1}
+    if operation.kind is not None:
+        schema["pattern"] = f"^{PREFIXES[name.removesuffix('_id')].rstrip('_-')}"
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _cursor(operation: Operation, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if name in ("after", "before") and operation.kind is not None:
+        return {**schema, "pattern": f"^{PREFIXES[operation.kind].rstrip('_-')}"}
+    return schema
+
+
+def _reference(record: Any) -> dict[str, Any]:
+    (reference,), _ = msgspec.json.schema_components([record], ref_template="#/components/schemas/{name}")
+    return dict(reference)
+
+
+def _described(name: str, schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:
+    # Requests are read strictly; a key that no record knows is refused, and the document says so.
+    if is_request and schema.get("type") == "object":
+        return {**schema, "additionalProperties": False}
+    return schema
+
+
+def _reachable(names: set[str], schemas: dict[str, Any]) -> set[str]:
+    """Return the names of these schemas and of all that they refer to."""
+    reached: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += _references(schemas[name])
+    return reached
+
+
+def _references(schema: Any) -> list[str]:
+    if isinstance(schema, dict):
+        found = [schema["$ref"].rpartition("/")[2]] if "$ref" in schema else []
+        return found + [name for each in schema.values() for name in _references(each)]
+    if isinstance(schema, list):
+        return [name for each in schema for name in _references(each)]
+    return []

@@ -1,0 +1,151 @@
+"""The table of operations: what can be asked of a service that speaks this wire.
+
+Client functions, routes, the command line, the OpenAPI document and the manual are projections of this table; a test
+keeps them equal. To add an operation, add it here and follow what the test says is missing.
+
+Source: names, methods and paths are those of the published reference.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from .assistants import Assistant, AssistantDeleted, CreateAssistant, ModifyAssistant
+from .models import ModelDeleted, ModelList, ModelObject
+from .pages import ListPage, PageQuery
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation.
+
+    Attributes:
+        name: The function's name: the specification's operation id in snake case.
+        group: The noun it belongs to; names the client's module and the command line's group.
+        method, path: How it is called; ``{…}`` in the path are required arguments.
+        command: Its verb on the command line, after the group's noun.
+        summary: One sentence.
+        kind: The kind of object it is about (`holdover.wire.ids`), ``None`` where ids have no prefix.
+        query, body: Records that its parameters and body are decoded into, or ``None``.
+        reply: The record it answers with.
+        creates: Whether doing it twice makes two objects, so that it needs an ``Idempotency-Key`` to be repeated.
+        ended: Whether the hosted service stopped answering it on 2026-08-26.
+        streams: Whether it can answer with events.
+    """
+
+    name: str
+    group: str
+    method: str
+    path: str
+    command: str
+    summary: str
+    kind: str | None = None
+    query: Any = None
+    body: Any = None
+    reply: Any
+    creates: bool = False
+    ended: bool = True
+    streams: bool = False
+
+    @property
+    def operation_id(self) -> str:
+        """The specification's name: ``createAssistant`` for ``create_assistant``."""
+        first, *rest = self.name.split("_")
+        return first + "".join(word.capitalize() for word in rest)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Names of the arguments in the path."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="create_assistant",
+        group="assistants",
+        method="POST",
+        path="/assistants",
+        command="create",
+        summary="Create an assistant with a model and instructions.",
+        kind="assistant",
+        body=CreateAssistant,
+        reply=Assistant,
+        creates=True,
+    ),
+    Operation(
+        name="get_assistant",
+        group="assistants",
+        method="GET",
+        path="/assistants/{assistant_id}",
+        command="show",
+        summary="Retrieve an assistant.",
+        kind="assistant",
+        reply=Assistant,
+    ),
+    Operation(
+        name="list_assistants",
+        group="assistants",
+        method="GET",
+        path="/assistants",
+        command="list",
+        summary="Return a list of assistants, page by page.",
+        kind="assistant",
+        query=PageQuery,
+        reply=ListPage[Assistant],
+    ),
+    Operation(
+        name="modify_assistant",
+        group="assistants",
+        method="POST",
+        path="/assistants/{assistant_id}",
+        command="modify",
+        summary="Modify an assistant; what is left out keeps its value.",
+        kind="assistant",
+        body=ModifyAssistant,
+        reply=Assistant,
+    ),
+    Operation(
+        name="delete_assistant",
+        group="assistants",
+        method="DELETE",
+        path="/assistants/{assistant_id}",
+        command="delete",
+        summary="Delete an assistant.",
+        kind="assistant",
+        reply=AssistantDeleted,
+    ),
+    Operation(
+        name="list_models",
+        group="models",
+        method="GET",
+        path="/models",
+        command="list",
+        summary="List the models that can be named.",
+        reply=ModelList,
+        ended=False,
+    ),
+    Operation(
+        name="retrieve_model",
+        group="models",
+        method="GET",
+        path="/models/{model}",
+        command="show",
+        summary="Retrieve a model.",
+        reply=ModelObject,
+        ended=False,
+    ),
+    Operation(
+        name="delete_model",
+        group="models",
+        method="DELETE",
+        path="/models/{model}",
+        command="delete",
+        summary="Delete a fine-tuned model.",
+        reply=ModelDeleted,
+        ended=False,
+    ),
+)
+
+BY_NAME: dict[str, Operation] = {operation.name: operation for operation in OPERATIONS}

@@ -1,0 +1,388 @@
+"""Strict decoding of requests, and the hosted API's own words for what is wrong with one.
+
+A request is parsed once and converted once into its record, at C speed. Only when that fails is the record's type
+walked beside the value, to say which part is at fault and how: the limits are declared once, on the records.
+The client decodes its callers' options with the same function before it sends them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from . import refusals
+from .assistants import CreateAssistant, ModifyAssistant
+from .ids import PREFIXES
+from .pages import PageQuery
+from .refusals import Refused
+from .tools import CodeInterpreterResources, NewToolResources, ToolResources
+from .vector_stores import StaticChunking
+
+T = TypeVar("T")
+
+#: Deeper JSON than this is refused; no schema that a model can follow comes near it.
+MAX_DEPTH = 128
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}\Z")
+
+
+# ------------------------------------------------------------------------------------------------- JSON
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a JSON body: UTF-8, no duplicate keys, no NaN, no infinity, no lone surrogate, bounded depth.
+
+    Raises:
+        Refused: The body is none of that.
+    """
+    try:
+        text = body.decode("utf-8")
+        value = _decoder.decode(text)
+        if "\\u" in text:
+            _refuse_surrogates(value, text)
+    except RecursionError:
+        raise refusals.nested_too_deeply(MAX_DEPTH) from None
+    except Refused:
+        raise
+    except ValueError:
+        raise refusals.invalid_json() from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
+        raise refusals.nested_too_deeply(MAX_DEPTH)
+    if "\\u0000" in text:
+        _refuse_nul(value, "")
+    return value
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("duplicate key")
+    return result
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("number out of range")
+    return number
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object_without_duplicates, parse_float=_finite, parse_constant=_no_constant
+)
+
+
+def _refuse_surrogates(value: Any, text: str) -> None:
+    if "\\ud" in text or "\\uD" in text:
+        # An unpaired half of a character has no UTF-8 form: it could not be stored nor sent back.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _refuse_nul(value: Any, path: str) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise refusals.nul_character(path)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            _refuse_nul(each, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            _refuse_nul(key, path)
+            _refuse_nul(each, _join(path, key))
+
+
+# ------------------------------------------------------------------------------------------- decoding
+
+
+def decode_body(body: bytes, record: type[T]) -> T:
+    """Decode a request body strictly; an empty body is ``{}``.
+
+    Raises:
+        Refused: With the hosted text, ``param`` and ``code`` of the first fault found.
+    """
+    return from_plain(parse_json(body) if body else {}, record)
+
+
+def decode_query(pairs: list[tuple[str, str]], record: type[T]) -> T:
+    """Decode the parameters of a query string strictly.
+
+    Raises:
+        Refused: A parameter is unknown, repeated or out of its range.
+    """
+    plain: dict[str, Any] = {}
+    kind: Any = record
+    integers = _integer_fields(kind)
+    for name, value in pairs:
+        if name in plain:
+            raise refusals.repeated_parameter(name)
+        plain[name] = int(value) if name in integers and _INTEGER.match(value) else value
+    for name, value in plain.items():
+        if "\0" in name or (isinstance(value, str) and "\0" in value):
+            raise refusals.nul_character(name.replace("\0", ""))
+    return from_plain(plain, record)
+
+
+def from_plain(plain: Any, record: type[T]) -> T:
+    """Convert plain JSON data strictly into a request record.
+
+    Raises:
+        Refused: With the hosted text, ``param`` and ``code`` of the first fault found.
+    """
+    try:
+        value = msgspec.convert(plain, record)
+    except msgspec.ValidationError as error:
+        _explain_record(record, plain)
+        raise Refused(str(error)) from None  # the walk found nothing: say what the decoder said
+    # Requests have no defaults to fill in, so a record that does not give back what was sent has dropped a key.
+    if msgspec.to_builtins(value) != plain:
+        _explain_record(record, plain)
+    check = _RULES.get(record)
+    if check is not None:
+        check(value)
+    return value
+
+
+@cache
+def _type_of(record: Any) -> Any:
+    import msgspec.inspect
+
+    return msgspec.inspect.type_info(record)
+
+
+@cache
+def _integer_fields(record: Any) -> frozenset[str]:
+    return frozenset(f.encode_name for f in _type_of(record).fields if type(f.type).__name__ == "IntType")
+
+
+# ----------------------------------------------------------------------------------------- explaining
+
+_KIND_NAMES: dict[type, str] = {
+    str: "a string",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a decimal",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+_TYPE_KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    # The checker's node: the words for it, and the Python types that JSON gives for it.
+    "StrType": ("a string", (str,)),
+    "LiteralType": ("a string", (str,)),
+    "BoolType": ("a boolean", (bool,)),
+    "IntType": ("an integer", (int,)),
+    "FloatType": ("a decimal", (float, int)),
+    "ListType": ("an array", (list,)),
+    "DictType": ("an object", (dict,)),
+    "StructType": ("an object", (dict,)),
+    "NoneType": ("null", (type(None),)),
+    "AnyType": ("any value", (object,)),
+}
+
+
+def _explain_record(record: Any, plain: Any) -> None:
+    _explain(_type_of(record), plain, "")
+
+
+def _explain(node: Any, value: Any, path: str) -> None:
+    """Raise `Refused` for the first place where ``value`` is not what ``node`` describes."""
+    members = node.types if type(node).__name__ == "UnionType" else (node,)
+    fitting = [each for each in members if _is_kind(each, value)]
+    if not fitting:
+        raise refusals.invalid_type(path, _expected(members), _KIND_NAMES[type(value)])
+    if len(fitting) > 1:
+        fitting = [_tagged_member(fitting, value, path)]
+    _EXPLAINERS.get(type(fitting[0]).__name__, _accept)(fitting[0], value, path)
+
+
+def _is_kind(node: Any, value: Any) -> bool:
+    kinds = _TYPE_KINDS[type(node).__name__][1]
+    if isinstance(value, bool):
+        return bool in kinds or object in kinds
+    return isinstance(value, kinds)
+
+
+def _expected(members: Any) -> str:
+    names = list(dict.fromkeys(_expected_one(each) for each in members if type(each).__name__ != "NoneType"))
+    return names[0] if len(names) == 1 else f"one of {', '.join(names[:-1])} or {names[-1]}"
+
+
+def _expected_one(node: Any) -> str:
+    words = _TYPE_KINDS[type(node).__name__][0]
+    if type(node).__name__ == "ListType":
+        inner = node.item_type.types[0] if type(node.item_type).__name__ == "UnionType" else node.item_type
+        return f"an array of {_TYPE_KINDS[type(inner).__name__][0].split()[-1]}s"
+    return words
+
+
+def _tagged_member(members: list[Any], value: dict[str, Any], path: str) -> Any:
+    field = members[0].tag_field
+    tag_path = _join(path, field)
+    if field not in value:
+        raise refusals.missing_parameter(tag_path)
+    tag = value[field]
+    if not isinstance(tag, str):
+        raise refusals.invalid_type(tag_path, "a string", _KIND_NAMES[type(tag)])
+    for member in members:
+        if member.tag == tag:
+            return member
+    raise refusals.invalid_value(tag_path, tag, [member.tag for member in members])
+
+
+def _explain_struct(node: Any, value: dict[str, Any], path: str) -> None:
+    fields = {field.encode_name: field for field in node.fields}
+    for key, each in value.items():
+        if key == node.tag_field:
+            _tagged_member([node], value, path)
+        elif key in fields:
+            _explain(fields[key].type, each, _join(path, key))
+        else:
+            raise refusals.unknown_parameter(_join(path, key))
+    if node.tag_field is not None and node.tag_field not in value:
+        raise refusals.missing_parameter(_join(path, node.tag_field))
+    for name, field in fields.items():
+        if field.required and name not in value:
+            raise refusals.missing_parameter(_join(path, name))
+
+
+def _explain_string(node: Any, value: str, path: str) -> None:
+    if node.min_length is not None and len(value) < node.min_length:
+        raise refusals.string_too_short(path, node.min_length, len(value))
+    if node.max_length is not None and len(value) > node.max_length:
+        raise refusals.string_too_long(path, node.max_length, len(value))
+    if node.pattern is not None and not re.search(node.pattern, value):
+        raise refusals.string_off_pattern(path, node.pattern.replace(r"(?!\n)", ""))
+
+
+def _explain_literal(node: Any, value: str, path: str) -> None:
+    if value not in node.values:
+        raise refusals.invalid_value(path, value, node.values)
+
+
+def _explain_number(node: Any, value: float, path: str) -> None:
+    kind: Literal["integer", "decimal"] = "integer" if type(node).__name__ == "IntType" else "decimal"
+    if node.ge is not None and not value >= node.ge:  # said so that NaN is refused, too
+        raise refusals.number_out_of_range(path, kind, above=False, limit=node.ge, got=value)
+    if node.le is not None and not value <= node.le:
+        raise refusals.number_out_of_range(path, kind, above=True, limit=node.le, got=value)
+
+
+def _explain_list(node: Any, value: list[Any], path: str) -> None:
+    if node.max_length is not None and len(value) > node.max_length:
+        raise refusals.array_too_long(path, node.max_length, len(value))
+    for index, each in enumerate(value):
+        _explain(node.item_type, each, f"{path}[{index}]")
+
+
+def _explain_dict(node: Any, value: dict[str, Any], path: str) -> None:
+    if node.max_length is not None and len(value) > node.max_length:
+        raise refusals.too_many_properties(path, node.max_length, len(value))
+    longest = getattr(node.key_type, "max_length", None)
+    for key, each in value.items():
+        if longest is not None and len(key) > longest:
+            raise refusals.property_name_too_long(path, key, longest)
+        _explain(node.value_type, each, _join(path, key))
+
+
+def _accept(node: Any, value: Any, path: str) -> None:
+    return None
+
+
+_EXPLAINERS: dict[str, Callable[[Any, Any, str], None]] = {
+    "StructType": _explain_struct,
+    "StrType": _explain_string,
+    "LiteralType": _explain_literal,
+    "IntType": _explain_number,
+    "FloatType": _explain_number,
+    "ListType": _explain_list,
+    "DictType": _explain_dict,
+}
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+# ---------------------------------------------------------------- rules that span more than one field
+
+
+def _check_assistant(body: CreateAssistant | ModifyAssistant) -> None:
+    if body.tool_resources:
+        _check_tool_resources(body.tool_resources)
+
+
+def _check_tool_resources(resources: NewToolResources | ToolResources) -> None:
+    interpreter, search = resources.code_interpreter, resources.file_search
+    if isinstance(interpreter, CodeInterpreterResources) and interpreter.file_ids:
+        _check_ids("tool_resources.code_interpreter.file_ids", interpreter.file_ids, "file")
+    if not search:
+        return
+    path = "tool_resources.file_search"
+    if search.vector_store_ids:
+        _check_ids(f"{path}.vector_store_ids", search.vector_store_ids, "vector_store")
+    stores = getattr(search, "vector_stores", UNSET)
+    if not stores:
+        return
+    if search.vector_store_ids:
+        raise refusals.mutually_exclusive(path, ("vector_store_ids", "vector_stores"))
+    for index, store in enumerate(stores):
+        if store.file_ids:
+            _check_ids(f"{path}.vector_stores[{index}].file_ids", store.file_ids, "file")
+        if isinstance(store.chunking_strategy, StaticChunking):
+            sizes = store.chunking_strategy.static
+            if sizes.chunk_overlap_tokens > sizes.max_chunk_size_tokens // 2:
+                raise refusals.number_out_of_range(
+                    f"{path}.vector_stores[{index}].chunking_strategy.static.chunk_overlap_tokens",
+                    "integer",
+                    above=True,
+                    limit=sizes.max_chunk_size_tokens // 2,
+                    got=sizes.chunk_overlap_tokens,
+                )
+
+
+def _check_ids(path: str, ids: list[str], kind: str) -> None:
+    for index, each in enumerate(ids):
+        check_id(f"{path}[{index}]", each, kind)
+
+
+def check_id(path: str, value: str, kind: str) -> None:
+    """Refuse an id that does not begin as ids of this kind do.
+
+    Raises:
+        Refused: It begins otherwise.
+    """
+    if not value.startswith(PREFIXES[kind].rstrip("_-")):
+        raise refusals.invalid_id(path, value, PREFIXES[kind])
+
+
+_RULES: dict[Any, Any] = {
+    CreateAssistant: _check_assistant,
+    ModifyAssistant: _check_assistant,
+}
+
+__all__ = ["PageQuery", "Refused", "check_id", "decode_body", "decode_query", "from_plain", "parse_json"]
