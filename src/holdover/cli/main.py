@@ -1,0 +1,88 @@
+"""The front door of the command line: its commands, loaded when called, and every error in one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from holdover import __version__
+from holdover.errors import HoldoverError
+
+from . import exit_codes
+from .groups import LazyGroup
+from .output import one_line
+
+#: In the order of the help. A noun's own commands follow the table of operations.
+COMMANDS: dict[str, str] = {
+    "serve": "holdover.cli.serve:serve",
+    "assistants": "holdover.cli.assistants:assistants",
+    "models": "holdover.cli.models:models",
+    "api": "holdover.cli.api:api",
+    "doctor": "holdover.cli.doctor:doctor",
+    "completion": "holdover.cli.completion:completion",
+}
+
+
+class Main(LazyGroup):
+    """The outermost group: renders what its commands raise."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except click.Abort:
+            sys.exit(exit_codes.INTERRUPTED)
+        except click.ClickException as error:
+            _fail(_usage(error), error.exit_code)
+        except HoldoverError as error:
+            _fail(str(error), exit_codes.of_error(error))
+        except OSError as error:
+            _abandon_output()
+            _fail(f"{error.filename or 'Input or output'}: {error.strerror or error}.", exit_codes.FAILURE)
+        except Exception as error:
+            if sys.flags.dev_mode:
+                raise
+            _fail(
+                f"This is a bug in Holdover, please report it: {type(error).__name__}: {error} "
+                "(to see where: python -X dev -m holdover, then the same words).",
+                exit_codes.FAILURE,
+            )
+        sys.exit(code or exit_codes.OK)
+
+
+def _fail(sentence: str, code: int) -> NoReturn:
+    click.echo(f"holdover: {one_line(sentence)}", err=True)
+    sys.exit(code)
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" See: {context.command_path} --help" if context else ""
+    return error.format_message() + hint
+
+
+def _abandon_output() -> None:
+    """Let go of an output that cannot be written, which Python would complain of once more when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@click.group(cls=Main, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="holdover %(version)s")
+def main() -> None:
+    """The Assistants API, on your own machine.
+
+    \b
+    holdover serve                                      start the service
+    holdover assistants create gpt-4o --name Tutor      make an assistant
+    holdover assistants list                            see it
+    holdover doctor                                     when something is wrong
+
+    A terminal gets tables, a pipe gets the API's JSON.
+    """

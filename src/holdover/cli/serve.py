@@ -1,0 +1,125 @@
+"""``holdover serve``: settings become a running service. The only command that knows `holdover.service`."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from holdover import __version__
+from holdover.settings import (
+    FILE_VARIABLE,
+    SERVICE_SETTINGS,
+    ServiceSettings,
+    Setting,
+    load_service_settings,
+    resolve_service,
+)
+
+from .connection import Decorator
+from .output import write_hint
+
+#: Flags that are not simply called as their setting: one value of several is given at a time.
+FLAGS: dict[str, tuple[str, ...]] = {
+    "database_url": ("--database", "--database-url"),
+    "api_keys": ("--api-key", "--api-keys"),
+    "allowed_hosts": ("--allowed-host", "--allowed-hosts"),
+}
+
+
+class SettingValue(click.ParamType):
+    """A setting's value, read as the setting itself reads it."""
+
+    def __init__(self, setting: Setting[Any]) -> None:
+        self.name = setting.name
+        self._setting = setting
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._setting.parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.".capitalize(), param, ctx)
+
+
+def _flag(setting: Setting[Any]) -> Decorator:
+    names = FLAGS.get(setting.name, (f"--{setting.name.replace('_', '-')}",))
+    default = "" if callable(setting.default) or not setting.default else f"; default: {setting.default}"
+    return click.option(
+        *names,
+        setting.name,
+        type=SettingValue(setting),
+        metavar=names[0].lstrip("-").upper(),
+        multiple=setting.default == (),
+        help=f"{setting.summary}  [{', '.join(setting.environment)}{default}]",
+    )
+
+
+def _takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    for setting in reversed(SERVICE_SETTINGS):
+        command = _flag(setting)(command)
+    return command
+
+
+@click.command()
+@_takes_settings
+@click.option("--config", metavar="FILE", help=f"A TOML file of settings.  [{FILE_VARIABLE}]")
+@click.option("--open", "opens", is_flag=True, help="Open the reference in a browser.")
+def serve(config: str | None, opens: bool, **flags: Any) -> None:
+    """Start the service.
+
+    \b
+    holdover serve
+    holdover serve --port 9000 --database ./assistants.db
+    holdover serve --host 0.0.0.0 --api-key "$KEY"
+
+    Flags beat the environment, the environment beats the file, the file beats the defaults.
+    """
+    from holdover import service
+
+    given = {name: _joined(value) if isinstance(value, tuple) else value for name, value in flags.items()}
+    settings = load_service_settings(resolve_service(given, config=config))
+
+    def on_ready(url: str) -> None:
+        _greet(settings, url)
+        if opens:
+            _open(f"{url}/reference")
+
+    service.serve(settings, on_ready=on_ready)
+
+
+def _joined(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return tuple(each for value in values for each in value)
+
+
+def _greet(settings: ServiceSettings, url: str) -> None:
+    count = len(settings.api_keys)
+    keys = f"callers need a key ({count} known)" if count else "open to this machine; no key is needed, any will do"
+    write_hint(
+        f"Holdover {__version__} is in office at {url}\n"
+        f"\n"
+        f"  Database   {settings.database_url}\n"
+        f"  Access     {keys}\n"
+        f"  Your app   OPENAI_BASE_URL={url}/v1\n"
+        f"  Reference  {url}/reference\n"
+        f"\n"
+        f"Ctrl-C stops it."
+    )
+
+
+def _open(page: str) -> None:
+    # A browser of the terminal would keep the service waiting for its user.
+    threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+
+
+def inspect_database(url: str) -> str:
+    """Return one sentence on a database.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    from holdover import service
+
+    return service.inspect_database(url)

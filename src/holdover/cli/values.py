@@ -1,0 +1,101 @@
+"""What can be typed for an option: text and JSON, also from a file (``@path``) or from standard input (``@-``)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+import msgspec
+
+_KINDS: dict[type, str] = {dict: "An object", list: "An array"}
+
+
+def read(value: str) -> bytes:
+    """Return what a value stands for: the content of the file after ``@``, or itself; ``@@`` begins it with ``@``.
+
+    Raises:
+        ValueError: The file cannot be read.
+    """
+    if value.startswith("@@"):
+        return value[1:].encode()
+    if not value.startswith("@"):
+        return value.encode()
+    if value == "@-":
+        return click.get_binary_stream("stdin").read()
+    path = os.path.expanduser(value[1:])
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(f"'{path}' cannot be read: {reason}.") from error
+
+
+class Bytes(click.ParamType):
+    """Anything, as it is."""
+
+    name = "TEXT|@FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Text(Bytes):
+    """UTF-8 text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            self.fail("This is not UTF-8 text.", param, ctx)
+
+
+class JSON(Bytes):
+    """A JSON document of one kind: an object (``dict``) or an array (``list``)."""
+
+    name = "JSON|@FILE"
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            document = msgspec.json.decode(super().convert(value, param, ctx))
+        except ValueError as error:
+            self.fail(f"This is not JSON: {error}.", param, ctx)
+        if not isinstance(document, self._kind):
+            self.fail(f"{_KINDS[self._kind]} of JSON is expected.", param, ctx)
+        return document
+
+
+class ResponseFormat(JSON):
+    """A response format by its name, or as JSON."""
+
+    name = "auto|text|json_object|JSON|@FILE"
+    _named: dict[str, Any] = {
+        "auto": "auto",
+        "text": {"type": "text"},
+        "json_object": {"type": "json_object"},
+    }
+
+    def __init__(self) -> None:
+        super().__init__(dict)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return self._named[value] if value in self._named else super().convert(value, param, ctx)
+
+
+class Pair(click.ParamType):
+    """A key and its value, ``KEY=VALUE``."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        key, separator, text = value.partition("=")
+        if not separator or not key:
+            self.fail(f"'{value}' is not KEY=VALUE.", param, ctx)
+        return key, text
