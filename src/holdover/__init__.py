@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-from .client import AsyncClient, Client, assistants, configure, models
-from .client.assistants import (
+from .client import AsyncClient, Client, configure
+from .client.functions import assistants
+from .client.functions.assistants import (
     create_assistant,
     delete_assistant,
     get_assistant,
     list_assistants,
     modify_assistant,
 )
-from .client.models import delete_model, list_models, retrieve_model
+from .client.functions.models import delete_model, list_models, retrieve_model
 from .client.streams import Data, Failure, Finish
 from .errors import (
     APIConnectionError,
@@ -86,7 +87,6 @@ __all__ = [
     "get_assistant",
     "list_assistants",
     "list_models",
-    "models",
     "modify_assistant",
     "retrieve_model",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -9,7 +11,7 @@ import click
 from . import exit_codes
 from .connection import calls
 from .output import write_bytes
-from .values import Bytes
+from .values import Bytes, read_stdin
 
 if TYPE_CHECKING:
     from holdover.client import Client
@@ -20,7 +22,7 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @click.command()
-@click.argument("method", type=click.Choice(METHODS, case_sensitive=False))
+@click.argument("method", type=click.Choice(METHODS, case_sensitive=False), metavar="METHOD")
 @click.argument("path")
 @click.option("--data", type=Bytes(), help="The body.  [default: standard input, unless that is a terminal]")
 @calls
@@ -49,9 +51,9 @@ def _path(path: str) -> str:
         raise click.UsageError(
             "PATH is the part of an address after /v1; the rest goes to --base-url.", click.get_current_context()
         )
-    return f"/{path.lstrip('/')}".removeprefix("/v1") or "/"
+    return re.sub(r"^/*v1(?=[/?]|$)", "", path)
 
 
 def _piped(method: str) -> bytes | None:
-    stdin = click.get_binary_stream("stdin")
-    return stdin.read() or None if method in WITH_BODY and not stdin.isatty() else None
+    is_piped = sys.stdin is not None and not sys.stdin.isatty()
+    return read_stdin() or None if method in WITH_BODY and is_piped else None

@@ -44,7 +44,9 @@ def _complete_model(ctx: click.Context, param: click.Parameter, incomplete: str)
 _FIELDS: tuple[Decorator, ...] = (
     click.option("--name", help="Up to 256 characters."),
     click.option("--description", help="Up to 512 characters."),
-    click.option("--instructions", type=Text(), help="What it is told before every conversation."),
+    click.option(
+        "--instructions", type=Text(), help="What it is told before every conversation; up to 256,000 characters."
+    ),
     click.option(
         "--tool",
         type=click.Choice(["code_interpreter", "file_search"]),
@@ -56,7 +58,12 @@ _FIELDS: tuple[Decorator, ...] = (
     click.option("--temperature", type=float, help="0..2; higher is more random."),
     click.option("--top-p", type=float, help="0..1; lower keeps to the likeliest words."),
     click.option("--reasoning-effort", type=click.Choice(get_args(ReasoningEffort)), help="For reasoning models."),
-    click.option("--response-format", type=ResponseFormat(), help="What its answers must look like."),
+    click.option(
+        "--response-format",
+        type=ResponseFormat(),
+        metavar="auto|text|json_object|JSON|@FILE",
+        help="What its answers must look like.",
+    ),
     click.option("--metadata", type=Pair(), multiple=True, help="Kept with it; may be repeated."),
 )
 
@@ -173,9 +180,7 @@ def create(client: Client, *, model: str, as_json: bool, **options: Any) -> None
 )
 @calls
 @shows
-def modify(
-    client: Client, *, assistant_id: str, nulls: tuple[str, ...], as_json: bool, **options: Any
-) -> None:
+def modify(client: Client, *, assistant_id: str, nulls: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Modify an assistant; what is left out keeps its value.
 
     \b
@@ -189,7 +194,7 @@ def modify(
         raise click.UsageError(f"{twice[0]} cannot have a value and be null.", click.get_current_context())
     if not content and not nulls:
         raise click.UsageError("There is nothing to change; give an option.", click.get_current_context())
-    _show(client.modify_assistant(assistant_id, **content, **dict.fromkeys(nulls)), as_json)
+    _show(client.modify_assistant(assistant_id, **content | dict.fromkeys(nulls)), as_json)
 
 
 @assistants.command("delete")

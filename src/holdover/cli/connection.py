@@ -32,12 +32,21 @@ _CLIENT_OPTIONS: tuple[Decorator, ...] = (
         "--timeout-s",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help=f"Longest wait for one answer.  [default: {DEFAULT_TIMEOUT_S:g}]",
+        show_default=f"{DEFAULT_TIMEOUT_S:g}",
+        help="Longest wait for one answer.",
     ),
 )
 
+
+def takes_client_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that every call takes."""
+    for option in reversed(_CLIENT_OPTIONS):
+        command = option(command)
+    return command
+
+
 def calls(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of every call; it receives the client as its first argument."""
+    """Give a command the options of every call; it receives the client made of them as its first argument."""
 
     @wraps(command)
     def call(
@@ -54,6 +63,4 @@ def calls(command: Callable[..., None]) -> Callable[..., None]:
         ) as client:
             command(client, **options)
 
-    for option in reversed(_CLIENT_OPTIONS):
-        call = option(call)
-    return call
+    return takes_client_options(call)

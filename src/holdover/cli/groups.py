@@ -1,4 +1,4 @@
-"""How a noun's commands are held: in the order of their table, loaded when called, with help for those who ask nothing."""
+"""How commands are held: in the order of their table, imported when called, with help for who asks nothing."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -29,11 +31,19 @@ COMMANDS: dict[str, str] = {
 class Main(LazyGroup):
     """The outermost group: renders what its commands raise."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        run = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return run()
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code: Any = run()
         except click.Abort:
             sys.exit(exit_codes.INTERRUPTED)
         except click.ClickException as error:
@@ -60,9 +70,11 @@ def _fail(sentence: str, code: int) -> NoReturn:
 
 
 def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
     context = getattr(error, "ctx", None)
-    hint = f" See: {context.command_path} --help" if context else ""
-    return error.format_message() + hint
+    if context is None:
+        return message
+    return f"{message}{'' if message.endswith(('.', '?', '!')) else '.'} See: {context.command_path} --help"
 
 
 def _abandon_output() -> None:

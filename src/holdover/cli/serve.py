@@ -30,7 +30,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
 }
 
 
-class SettingValue(click.ParamType):
+class SettingValue(click.ParamType[Any]):
     """A setting's value, read as the setting itself reads it."""
 
     def __init__(self, setting: Setting[Any]) -> None:
@@ -41,7 +41,7 @@ class SettingValue(click.ParamType):
         try:
             return self._setting.parse(value)
         except ValueError as error:
-            self.fail(f"{error}.".capitalize(), param, ctx)
+            self.fail(f"{error}.", param, ctx)
 
 
 def _flag(setting: Setting[Any]) -> Decorator:
@@ -51,7 +51,7 @@ def _flag(setting: Setting[Any]) -> Decorator:
         *names,
         setting.name,
         type=SettingValue(setting),
-        metavar=names[0].lstrip("-").upper(),
+        metavar=names[0].lstrip("-").replace("-", "_").upper(),
         multiple=setting.default == (),
         help=f"{setting.summary}  [{', '.join(setting.environment)}{default}]",
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import sys
+from typing import Any, ClassVar
 
 import click
 import msgspec
@@ -22,7 +23,7 @@ def read(value: str) -> bytes:
     if not value.startswith("@"):
         return value.encode()
     if value == "@-":
-        return click.get_binary_stream("stdin").read()
+        return read_stdin()
     path = os.path.expanduser(value[1:])
     try:
         with open(path, "rb") as file:
@@ -32,7 +33,12 @@ def read(value: str) -> bytes:
         raise ValueError(f"'{path}' cannot be read: {reason}.") from error
 
 
-class Bytes(click.ParamType):
+def read_stdin() -> bytes:
+    """Return all of standard input; nothing where there is none."""
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+
+
+class Bytes(click.ParamType[Any]):
     """Anything, as it is."""
 
     name = "TEXT|@FILE"
@@ -75,8 +81,7 @@ class JSON(Bytes):
 class ResponseFormat(JSON):
     """A response format by its name, or as JSON."""
 
-    name = "auto|text|json_object|JSON|@FILE"
-    _named: dict[str, Any] = {
+    _named: ClassVar[dict[str, Any]] = {
         "auto": "auto",
         "text": {"type": "text"},
         "json_object": {"type": "json_object"},
@@ -89,7 +94,7 @@ class ResponseFormat(JSON):
         return self._named[value] if value in self._named else super().convert(value, param, ctx)
 
 
-class Pair(click.ParamType):
+class Pair(click.ParamType[tuple[str, str]]):
     """A key and its value, ``KEY=VALUE``."""
 
     name = "KEY=VALUE"

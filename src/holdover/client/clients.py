@@ -1,9 +1,8 @@
-"""The two clients, and the default one behind the module's functions."""
+"""The two clients: how they are made, what they send through, how they are closed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -208,54 +207,3 @@ def _raw_call(
 def _shown(client: object, settings: ClientSettings) -> str:
     key = f", api_key='{mask(settings.api_key)}'" if settings.api_key else ""
     return f"{type(client).__name__}(base_url='{settings.base_url}'{key})"
-
-
-# ---------------------------------------------------------------------------------- the default client
-
-_lock = Lock()
-_default: Client | None = None
-
-
-def configure(
-    *,
-    api_key: str | None = None,
-    organization_key: str | None = None,
-    base_url: str | None = None,
-    http_headers: Mapping[str, str] | None = None,
-    timeout_s: float | None = None,
-    project: str | None = None,
-    max_retries: int = DEFAULT_MAX_RETRIES,
-) -> None:
-    """Settle what the module's functions use; what is left out comes from the environment, read anew.
-
-    Args: As of `Client`.
-
-    Raises:
-        ConfigurationError: A setting cannot be used; the settings before stay in force.
-    """
-    global _default
-    client = Client(
-        api_key=api_key,
-        organization_key=organization_key,
-        base_url=base_url,
-        http_headers=http_headers,
-        timeout_s=timeout_s,
-        project=project,
-        max_retries=max_retries,
-    )
-    with _lock:
-        earlier, _default = _default, client
-    if earlier is not None:
-        earlier.close()
-
-
-def default_client() -> Client:
-    """Return the client behind the module's functions; made from the environment at the first call."""
-    global _default
-    client = _default
-    if client is None:
-        with _lock:
-            if _default is None:
-                _default = Client()
-            client = _default
-    return client

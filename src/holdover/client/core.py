@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .exchange import Call, Target, exchange, run, run_async
 from .pages import AsyncPage, Page
 from .streams import Data, Failure, Finish, Receiver, deliver, deliver_async
 from .transports import AsyncTransport, Transport
-
-if TYPE_CHECKING:
-    from .clients import Client
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -126,10 +123,3 @@ def same_docstring(source: Callable[..., Any]) -> Callable[[F], F]:
         return method
 
     return give
-
-
-def default_client() -> Client:
-    """Return the client that the module's functions use."""
-    from .clients import default_client
-
-    return default_client()
