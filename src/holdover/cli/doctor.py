@@ -136,7 +136,7 @@ def _check_data(settings: Settings, *, is_answering: bool) -> Iterator[Finding]:
     url = settings["database_url"].value
     finding, remedy = _look(inspect_database, url, "Choose another file with HOLDOVER_DATABASE_URL.")
     if is_answering and "in use" in finding:
-        remedy = None  # by the service that has just answered
+        finding, remedy = f"{url} is in use by the running service.", None
     yield Finding("database", finding, remedy)
 
 

@@ -16,6 +16,9 @@ import msgspec
 #: the escapes as it reads the characters.
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
+#: Columns that a table has at least; a narrower terminal breaks its lines, which reads better than narrower columns.
+NARROWEST = 72
+
 
 def is_terminal() -> bool:
     """Whether a person reads the output."""
@@ -100,4 +103,6 @@ def _console() -> Any:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character of a name
-    return Console(file=sys.stdout, highlight=False)
+    console = Console(file=sys.stdout, highlight=False)
+    console.width = max(console.width, NARROWEST)
+    return console

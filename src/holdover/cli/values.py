@@ -91,7 +91,11 @@ class ResponseFormat(JSON):
         super().__init__(dict)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return self._named[value] if value in self._named else super().convert(value, param, ctx)
+        if value in self._named:
+            return self._named[value]
+        if not value.startswith(("@", "{")):
+            self.fail(f"'{value}' is none of {', '.join(self._named)}, JSON or @FILE.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Pair(click.ParamType[tuple[str, str]]):

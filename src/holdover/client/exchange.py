@@ -176,7 +176,7 @@ def exchange(target: Target, call: Call[T]) -> Generator[Step, Outcome, T]:
 def exchange_raw(target: Target, call: Call[Any]) -> Generator[Step, Outcome, Response]:
     """Make a call and return the last answer, whatever its status."""
     base_url = target.base_url if call.base_url is None else checked_base_url(call.base_url)
-    if call.ended and HOSTED in base_url:
+    if call.ended and _host(base_url) == HOSTED:
         raise _ended(base_url)
     request = Request(
         call.method,
@@ -200,6 +200,11 @@ def exchange_raw(target: Target, call: Call[Any]) -> Generator[Step, Outcome, Re
             assert isinstance(outcome, TransportFailure)
             raise _no_answer(base_url, request, outcome) from outcome
         attempt += 1
+
+
+def _host(base_url: str) -> str:
+    authority = base_url.split("/", 3)[2]
+    return authority.rpartition("@")[2].partition(":")[0].lower()
 
 
 def _is_passing(response: Response) -> bool:

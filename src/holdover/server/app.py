@@ -33,8 +33,9 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 #: Bodies above this are refused. The largest body within all limits, wholly escaped, takes less.
 BODY_LIMIT_BYTES = 16 * 1024 * 1024
-#: How long a client may take between two parts of a body.
-BODY_TIMEOUT_S = 30.0
+#: How long a client may take between two parts of a body, and for the whole of it.
+BODY_PART_TIMEOUT_S = 30.0
+BODY_TIMEOUT_S = 300.0
 #: Seconds for which the answer to an ``Idempotency-Key`` is remembered; told so that clients know they may repeat.
 IDEMPOTENCY_HEADER = (b"holdover-idempotency", b"86400")
 
@@ -56,7 +57,8 @@ _FIXED_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     IDEMPOTENCY_HEADER,
 ]
-_ECHOED_HEADERS = (b"openai-organization", b"openai-project")
+#: Echoed where the caller sends them; the hosted API always named those that a key belongs to.
+_ECHOED_HEADERS = {b"openai-organization": b"holdover", b"openai-project": b"proj_holdover"}
 
 
 class Disconnected(Exception):
@@ -112,10 +114,9 @@ class App:
             (b"x-request-id", request_id.encode()),
             (b"openai-processing-ms", b"%d" % (seconds * 1000)),
         ]
-        for name in _ECHOED_HEADERS:
-            value = headers.get(name)
-            if value is not None and _VISIBLE.match(value):
-                answer_headers.append((name, value))
+        for name, default in _ECHOED_HEADERS.items():
+            value = headers.get(name, default)
+            answer_headers.append((name, value if _VISIBLE.match(value) else default))
         await send({"type": "http.response.start", "status": status, "headers": answer_headers})
         await send({"type": "http.response.body", "body": body})
         telemetry.emit(
@@ -241,7 +242,9 @@ async def _read(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
     size = 0
     more = True
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S) as patience:
+        now = asyncio.get_running_loop().time
+        last = now() + BODY_TIMEOUT_S
+        async with asyncio.timeout(BODY_PART_TIMEOUT_S) as patience:
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -252,7 +255,7 @@ async def _read(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
                     raise _too_large()
                 parts.append(part)
                 more = message.get("more_body", False)
-                patience.reschedule(asyncio.get_running_loop().time() + BODY_TIMEOUT_S)
+                patience.reschedule(min(now() + BODY_PART_TIMEOUT_S, last))
     except TimeoutError:
         raise APIStatusError("The body of your request did not arrive in time.", status=408) from None
     if announced.isdigit() and int(announced) != size:

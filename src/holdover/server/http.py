@@ -37,7 +37,8 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
-        self._deadline: asyncio.TimerHandle | None = None
+        self._head_deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
 
     # How long
 
@@ -48,38 +49,44 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = 0
-        if self._deadline is None:
-            self._expect_head()
 
     def on_headers_complete(self) -> None:
-        self._expect_nothing()
+        self._cancel_deadlines()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
+        self._cancel_deadlines()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._expect_nothing()
-        self._deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+        self._write_deadline = self.loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._expect_nothing()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
+
+    def _is_idle(self) -> bool:
+        """Whether no request is being read or answered."""
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is None or cycle.response_complete
 
     def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
-
-    def _expect_nothing(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        if self._head_deadline is None:
+            self._head_deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
 
     def _head_is_late(self) -> None:
-        self._deadline = None
+        self._head_deadline = None
         if not self.transport.is_closing():
             self._refuse(APIStatusError("The head of your request did not arrive in time.", status=408))
+
+    def _cancel_deadlines(self) -> None:
+        for deadline in (self._head_deadline, self._write_deadline):
+            if deadline is not None:
+                deadline.cancel()
+        self._head_deadline = self._write_deadline = None
 
     # How much
 
@@ -99,6 +106,8 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        if self._is_idle():
+            self._expect_head()
         try:
             super().data_received(data)
         except _HeadTooLarge:
@@ -120,7 +129,7 @@ class Protocol(HttpToolsProtocol):
         )
 
     def _refuse(self, error: APIStatusError) -> None:
-        self._expect_nothing()
+        self._cancel_deadlines()
         body = envelope(error)
         self.transport.write(
             b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
@@ -132,9 +141,9 @@ class Protocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Let a request that is under way be answered though its client will send nothing more."""
-        cycle: Any = self.cycle
-        if cycle is None or cycle.response_complete:
+        if self._is_idle():
             return False
+        cycle = self.cycle
         cycle.keep_alive = False
         cycle.more_body = False  # a body cut short is told apart by its announced length
         cycle.message_event.set()
