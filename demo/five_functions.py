@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import tempfile
@@ -9,87 +10,73 @@ from pathlib import Path
 
 import holdover
 
+#: What is shown and run, a step at a time; the last line of a step is a value when it can be one.
+STEPS = (
+    """\
+assistant = holdover.create_assistant(
+    "gpt-4o",
+    name="Tutor",
+    instructions="You teach mathematics.",
+    tools=[{"type": "code_interpreter"}],
+)
+assistant""",
+    "holdover.get_assistant(assistant.id).tool_resources",
+    """\
+changed = holdover.modify_assistant(assistant.id, temperature=0.2, metadata={"team": "maths"})
+changed.name, changed.temperature, changed.metadata""",
+    """\
+for number in range(1, 5):
+    holdover.create_assistant("gpt-4o-mini", name=f"Helper {number}")
+[each.name for each in holdover.list_assistants(order="asc", limit=2).all_pages()]""",
+    "holdover.delete_assistant(assistant.id)",
+    "holdover.get_assistant(assistant.id)  # it is gone, and the error says so",
+    'holdover.create_assistant("gpt-4o", instruction="…")  # a slip of the pen',
+)
+
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="holdover-demo-") as folder:
         database = Path(folder) / "holdover.db"
-        with subprocess.Popen(
-            [sys.executable, "-m", "holdover", "serve", "--port", "0", "--database", database, "--log-level", "warning"],
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as service:
+        command = [sys.executable, "-m", "holdover", "serve", "--port", "0", "--database", str(database)]
+        with subprocess.Popen([*command, "--log-level", "warning"], stderr=subprocess.PIPE, text=True) as service:
             try:
-                base_url = address(service)
-                print(f"$ holdover serve --database {database}\n  listening at {base_url}\n")
-                five_functions(base_url)
-                print(f"Every answer was on disk before it was given: {database.name} has {size(database):,} bytes.")
+                base_url = announced_address(service)
+                print(f"A service of its own, at {base_url}, with a SQLite file.\n")
+                holdover.configure(base_url=base_url, timeout_s=10)
+                names: dict[str, object] = {"holdover": holdover}
+                for code in STEPS:
+                    take(code, names)
             finally:
                 service.terminate()
-    print(f"The service ended with status {service.returncode}. To start one that stays: holdover serve")
+    print(f"The service ended with status {service.returncode}. To start one that stays: .venv/bin/holdover serve")
 
 
-def five_functions(base_url: str) -> None:
-    holdover.configure(base_url=base_url, timeout_s=10)
-
-    step('assistant = holdover.create_assistant("gpt-4o", name="Tutor", tools=[{"type": "code_interpreter"}])')
-    assistant = holdover.create_assistant(
-        "gpt-4o", name="Tutor", instructions="You teach mathematics.", tools=[{"type": "code_interpreter"}]
-    )
-    show(assistant, assistant.tools, assistant.tool_resources)
-
-    step("holdover.get_assistant(assistant.id)")
-    show(holdover.get_assistant(assistant.id))
-
-    step('holdover.modify_assistant(assistant.id, temperature=0.2, metadata={"team": "maths"})')
-    changed = holdover.modify_assistant(assistant.id, temperature=0.2, metadata={"team": "maths"})
-    show(f"temperature={changed.temperature} metadata={changed.metadata} name={changed.name!r} (kept)")
-
-    step('[each.name for each in holdover.list_assistants(order="asc", limit=2).all_pages()]')
-    for number in range(1, 5):
-        holdover.create_assistant("gpt-4o-mini", name=f"Helper {number}")
-    show([each.name for each in holdover.list_assistants(order="asc", limit=2).all_pages()])
-
-    step("holdover.delete_assistant(assistant.id)")
-    show(holdover.delete_assistant(assistant.id))
-
-    step("holdover.get_assistant(assistant.id)   # it is gone: errors say what happened")
-    try:
-        holdover.get_assistant(assistant.id)
-    except holdover.NotFoundError as error:
-        show(f"NotFoundError: {error} (request {error.request_id})")
-
-    step('holdover.create_assistant("gpt-4o", instruction="…")   # a slip of the pen')
-    try:
-        holdover.create_assistant("gpt-4o", instruction="…")  # type: ignore[call-arg]
-    except holdover.UnknownOptionError as error:
-        show(f"UnknownOptionError: {error}")
-
-
-def address(service: subprocess.Popen[str]) -> str:
-    """Return the base URL that the service announces."""
+def announced_address(service: subprocess.Popen[str]) -> str:
+    """Return the base URL that a service announces when it can be called."""
     assert service.stderr is not None
     said = []
     for line in service.stderr:
         said.append(line)
-        for word in line.split():
-            if word.startswith("http://") or "=http://" in word:
-                url = word[word.index("http://") :].rstrip("/.,")
-                return url if url.endswith("/v1") else f"{url}/v1"
+        _, found, address = line.partition("OPENAI_BASE_URL=")
+        if found:
+            return address.strip()
     sys.exit("The service did not start:\n" + "".join(said))
 
 
-def size(database: Path) -> int:
-    return sum(file.stat().st_size for file in database.parent.glob(f"{database.name}*"))
-
-
-def step(code: str) -> None:
-    print(f">>> {code}")
-
-
-def show(*values: object) -> None:
-    for value in values:
-        print(f"    {value}")
-    print()
+def take(code: str, names: dict[str, object]) -> None:
+    """Show a step, run it, and show its value or its error."""
+    *statements, last = ast.parse(code).body
+    lines = code.split("\n")
+    for statement in (*statements, last):
+        print(">>> " + "\n... ".join(lines[statement.lineno - 1 : statement.end_lineno]))
+    try:
+        for statement in statements:
+            exec(compile(ast.Module([statement], []), "<demo>", "exec"), names)
+        assert isinstance(last, ast.Expr)
+        value = eval(compile(ast.Expression(last.value), "<demo>", "eval"), names)
+        print(f"{value!r}\n")
+    except holdover.HoldoverError as error:
+        print(f"{type(error).__name__}: {error}\n")
 
 
 if __name__ == "__main__":

@@ -51,14 +51,15 @@ class Main(LazyGroup):
         except HoldoverError as error:
             _fail(str(error), exit_codes.of_error(error))
         except OSError as error:
-            _abandon_output()
-            _fail(f"{error.filename or 'Input or output'}: {error.strerror or error}.", exit_codes.FAILURE)
+            place = "Standard output" if _abandon_output() else error.filename or "The system"
+            _fail(f"{place}: {error.strerror or error}.", exit_codes.FAILURE)
         except Exception as error:
             if sys.flags.dev_mode:
                 raise
+            # Its text stays out: it may quote what must not be seen, a key for one.
             _fail(
-                f"This is a bug in Holdover, please report it: {type(error).__name__}: {error} "
-                "(to see where: python -X dev -m holdover, then the same words).",
+                f"This is a bug in Holdover ({type(error).__name__}), please report it; to see where it is, run "
+                "python -X dev -m holdover with the same arguments.",
                 exit_codes.FAILURE,
             )
         sys.exit(code or exit_codes.OK)
@@ -77,12 +78,14 @@ def _usage(error: click.ClickException) -> str:
     return f"{message}{'' if message.endswith(('.', '?', '!')) else '.'} See: {context.command_path} --help"
 
 
-def _abandon_output() -> None:
-    """Let go of an output that cannot be written, which Python would complain of once more when it ends."""
+def _abandon_output() -> bool:
+    """Let go of an output that cannot be written, and say whether it is so; Python would complain again at its end."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 @click.group(cls=Main, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
