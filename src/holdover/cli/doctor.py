@@ -22,7 +22,7 @@ from holdover.settings import CLIENT_SETTINGS, DEFAULT_BASE_URL, Resolved, resol
 
 from . import exit_codes
 from .connection import takes_client_options
-from .output import shows, write_fields, write_hint, write_json, write_table
+from .output import shows, write_hint, write_json, write_table
 from .serve import inspect_database
 
 #: Long enough for any service that is well.
@@ -104,9 +104,9 @@ def _check_address(settings: Settings, timeout_s: float) -> Iterator[Finding]:
     try:
         yield from _call(base_url, settings["api_key"].value, timeout_s)
     except ConfigurationError as error:
-        yield Finding("address", str(error), f"Correct {origin}.")
+        yield Finding("settings", str(error), "Correct it; above is where each value comes from.")
     except HoldoverError as error:
-        yield Finding("service", str(error), "Start it with: holdover serve; or correct OPENAI_BASE_URL.")
+        yield Finding("service", str(error), "Start it with: holdover serve; or name another with OPENAI_BASE_URL.")
 
 
 def _call(base_url: str, api_key: str | None, timeout_s: float) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ def _call(base_url: str, api_key: str | None, timeout_s: float) -> Iterator[Find
         yield Finding(
             "service",
             f"{root}/health answered {answer.status}.",
-            "Something else may be listening there: correct OPENAI_BASE_URL.",
+            "Something else may be listening there: name another address with OPENAI_BASE_URL.",
         )
         return
     yield Finding("service", f"{root} answers.")
@@ -184,7 +184,7 @@ def _show(settings: Mapping[str, Settings], findings: list[Finding], as_json: bo
         ("SETTING", "OF", "VALUE", "FROM"), ((each.setting.name, side, each.shown, each.origin) for side, each in rows)
     )
     click.echo()
-    write_fields({each.check: each.finding for each in findings})
+    write_table(("", ""), ((each.check, each.finding) for each in findings))
     click.echo()
     remedies: list[Any] = [each for each in findings if each.remedy]
     if remedies:

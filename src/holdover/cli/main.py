@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -43,7 +44,8 @@ class Main(LazyGroup):
         if not standalone_mode:
             return run()
         try:
-            code: Any = run()
+            with _ended_by_interrupts():
+                code: Any = run()
         except click.Abort:
             sys.exit(exit_codes.INTERRUPTED)
         except click.ClickException as error:
@@ -51,7 +53,7 @@ class Main(LazyGroup):
         except HoldoverError as error:
             _fail(str(error), exit_codes.of_error(error))
         except OSError as error:
-            place = "Standard output" if _abandon_output() else error.filename or "The system"
+            place = error.filename or "Input or output failed"
             _fail(f"{place}: {error.strerror or error}.", exit_codes.FAILURE)
         except Exception as error:
             if sys.flags.dev_mode:
@@ -78,14 +80,18 @@ def _usage(error: click.ClickException) -> str:
     return f"{message}{'' if message.endswith(('.', '?', '!')) else '.'} See: {context.command_path} --help"
 
 
-def _abandon_output() -> bool:
-    """Let go of an output that cannot be written, and say whether it is so; Python would complain again at its end."""
+@contextmanager
+def _ended_by_interrupts() -> Iterator[None]:
+    """Let Ctrl-C end the process at once: a call that waits for its answer would hold Python's own handler back."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, or another's
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @click.group(cls=Main, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -99,5 +105,6 @@ def main() -> None:
     holdover assistants list                            see it
     holdover doctor                                     when something is wrong
 
-    A terminal gets tables, a pipe gets the API's JSON.
+    A terminal gets tables, a pipe gets the API's JSON. Exit codes: 0 done, 1 failed, 2 misused, 3 no answer in
+    time, 4 refused by the service, 5 failed in the service.
     """

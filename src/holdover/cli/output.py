@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -57,7 +58,8 @@ def write_bytes(body: bytes, *, is_json: bool = True) -> None:
         click.echo(body, nl=is_json and not body.endswith(b"\n"))
         return
     if is_json:
-        body = msgspec.json.format(body, indent=2)
+        with suppress(msgspec.DecodeError):  # it only says that it is JSON
+            body = msgspec.json.format(body, indent=2)
     click.echo(visible(body.decode("utf-8", "replace")).encode())
 
 
