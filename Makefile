@@ -29,7 +29,7 @@ check: .venv/.dev ## format, lint, rooms, types, docs: silent when all is well
 	@$(BIN)/ruff format --check --quiet . || { echo "make format would change files:"; $(BIN)/ruff format --check .; }
 	@$(BIN)/ruff check --quiet .
 	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
-	@$(BIN)/mypy --no-error-summary src $(wildcard tests/typing)
+	@$(BIN)/mypy --no-error-summary src $(wildcard tests/typing/*.py)
 	@if [ -d tests/docs ]; then $(BIN)/python -m pytest tests/docs; fi
 
 bench: .venv/.dev ## measure the figures that the README shows
@@ -71,8 +71,10 @@ clean: ## remove .venv and what tools left behind
 	@touch .venv/.runtime $@
 
 .venv/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Holdover needs Python 3.11 or newer; \"$(PYTHON)\" is" \
-			"$$($(PYTHON) --version 2>&1 || true). Try: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv --clear .venv
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "There is no \"$(PYTHON)\" here; name a Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Holdover needs Python 3.11 or newer; \"$(PYTHON)\" is $$("$(PYTHON)" --version 2>&1)." \
+			"Name another: make $(MAKECMDGOALS) PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -m venv --clear .venv
 	@touch $@

@@ -19,7 +19,7 @@ from .errors import ConfigurationError
 from .server.access import Access, is_loopback
 from .server.app import App
 from .settings import ServiceSettings
-from .store.sqlite import SQLiteStore
+from .store.sqlite import SQLiteStore, inspect
 
 log = logging.getLogger("holdover")
 
@@ -39,6 +39,7 @@ def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda
     from .server.http import listen
 
     _refuse_open_doors(settings)
+    database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
     _configure_logging(settings.log_level)
     with listen(settings.host, settings.port) as listening:
         url = _address(settings.host, listening.getsockname()[1])
@@ -108,22 +109,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def inspect_database(url: str) -> str:
-    """Open the database as the service would, close it again, and say in one sentence how it is.
+    """Look at a database without changing it and say in a sentence how it is.
 
     Raises:
-        ConfigurationError: The service could not open it.
+        ConfigurationError: A service could not open it.
     """
-
-    path = database_path(url)
-    if not os.path.exists(path):
-        return f"{path} is not there yet; the service makes it when it starts."
-
-    async def look() -> None:
-        async with _application(url, Access(local_only=True)):
-            pass
-
-    asyncio.run(look())
-    return f"{path} can be used."
+    return inspect(database_path(url))
 
 
 # -------------------------------------------------------------------------------------------- logging

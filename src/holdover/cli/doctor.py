@@ -64,7 +64,7 @@ def doctor(config: str | None, timeout_s: float | None, as_json: bool, **flags: 
         findings.append(Finding("settings", str(error), "Correct it, or leave it out."))
     findings += _check_address(client, timeout_s or TIMEOUT_S)
     if service:
-        findings += _check_data(service, is_answering=findings[-1].remedy is None)
+        findings += _check_data(service)
     _show({"service": service, "client": client}, findings, as_json)
     is_well = all(each.remedy is None for each in findings)
     click.get_current_context().exit(exit_codes.OK if is_well else exit_codes.FAILURE)
@@ -130,14 +130,11 @@ def _call(base_url: str, api_key: str | None, timeout_s: float) -> Iterator[Find
             yield Finding("key", "The service takes it." if api_key else "The service asks for none.")
 
 
-def _check_data(settings: Settings, *, is_answering: bool) -> Iterator[Finding]:
+def _check_data(settings: Settings) -> Iterator[Finding]:
     folder = settings["data_dir"].value
     yield Finding("data", *_look(_check_folder, folder, "Choose another folder with HOLDOVER_DATA_DIR."))
     url = settings["database_url"].value
-    finding, remedy = _look(inspect_database, url, "Choose another file with HOLDOVER_DATABASE_URL.")
-    if is_answering and "in use" in finding:
-        finding, remedy = f"{url} is in use by the running service.", None
-    yield Finding("database", finding, remedy)
+    yield Finding("database", *_look(inspect_database, url, "Choose another file with HOLDOVER_DATABASE_URL."))
 
 
 def _look(check: Callable[[str], str], subject: str, remedy: str) -> tuple[str, str | None]:

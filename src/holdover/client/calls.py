@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -13,8 +14,8 @@ from msgspec import UNSET
 from holdover.errors import BadRequestError, UnknownOptionError
 from holdover.wire import ids
 from holdover.wire.operations import BY_NAME, Operation
-from holdover.wire.refusals import Refused, invalid_json, invalid_type
-from holdover.wire.strict import check_id, from_plain
+from holdover.wire.refusals import Refused, invalid_type, nested_too_deeply
+from holdover.wire.strict import MAX_DEPTH, check_id, from_plain
 
 from .exchange import Call
 
@@ -56,14 +57,20 @@ def call(
             if value is not UNSET:
                 content[option] = value
         else:
-            raise _unknown_option(operation, option)
+            raise _unknown_option(operation, option, given or {})
     try:
+        content = _plain(content, "")
         path = _path(operation, arguments)
         if operation.query is not None:
             path += _query(operation, content)
-        body = None if operation.body is None else _body(operation, content)
+        body = None if operation.body is None else msgspec.json.encode(from_plain(content, operation.body))
     except Refused as refused:
         raise BadRequestError(refused.message, param=refused.param, code=refused.code) from None
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise BadRequestError(
+            f"A string holds {half!a}, half of a character, which has no form that can be sent.", code="invalid_value"
+        ) from None
     return Call(
         method=operation.method,
         path=path,
@@ -86,10 +93,11 @@ def _options_of(operation: Operation) -> frozenset[str]:
     return frozenset(record.__struct_fields__) if record is not None else frozenset()
 
 
-def _unknown_option(operation: Operation, option: str) -> UnknownOptionError:
+def _unknown_option(operation: Operation, option: str, given: Mapping[str, Any]) -> UnknownOptionError:
     from difflib import get_close_matches
 
-    known = sorted({*_options_of(operation), *CALL_OPTIONS})
+    options = _options_of(operation)
+    known = sorted({*CALL_OPTIONS, *options.difference(given), *(["stream_to"] if options else [])})
     nearest = get_close_matches(option, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"it takes: {', '.join(known)}."
     return UnknownOptionError(f"{operation.name}() takes no option '{option}'; {hint}")
@@ -102,8 +110,8 @@ def _path(operation: Operation, arguments: tuple[str, ...]) -> str:
             raise invalid_type(name, "a string", f"{type(value).__name__}")
         if operation.kind is not None:
             _check_id(name, value)
-        elif not value:
-            raise invalid_type(name, "a string", "an empty one")
+        elif value in ("", ".", ".."):  # a path with dots in place of a name is another path
+            raise invalid_type(name, "a name", f"'{value}'")
         path = path.replace(f"{{{name}}}", _quoted(value))
     return path
 
@@ -135,23 +143,37 @@ def _query(operation: Operation, content: Mapping[str, Any]) -> str:
     return "?" + "&".join(f"{name}={_quoted(str(value))}" for name, value in plain.items()) if plain else ""
 
 
-def _body(operation: Operation, content: Mapping[str, Any]) -> bytes:
-    plain = msgspec.to_builtins(content)
-    try:
-        body = msgspec.json.encode(from_plain(plain, operation.body))
-    except UnicodeEncodeError:
-        raise invalid_json() from None  # half of a surrogate pair has no form that can be sent
-    if b"null" in body:
-        _refuse_not_finite(plain, "")  # JSON has no such number, and null would mean something else
-    return body
+def _plain(value: Any, path: str, depth: int = 0) -> Any:
+    """Return an option's value as JSON has it: of dictionaries, lists and scalars alone."""
+    if depth > MAX_DEPTH:
+        raise nested_too_deeply(MAX_DEPTH)
+    match value:
+        case Enum():
+            return _plain(value.value, path, depth)
+        case float() if not math.isfinite(value):
+            raise invalid_type(path, "a finite number", str(value))
+        case str() | int() | float() | None:
+            return value
+        case msgspec.Struct():
+            return _plain(_members(value), path, depth)
+        case Mapping():
+            return {
+                _key(key, path): _plain(each, f"{path}.{key}" if path else key, depth + 1)
+                for key, each in value.items()
+            }
+        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
+            return [_plain(each, f"{path}[{index}]", depth + 1) for index, each in enumerate(value)]
+        case _:
+            raise invalid_type(path, "a value that JSON has", type(value).__name__)
 
 
-def _refuse_not_finite(value: Any, path: str) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise invalid_type(path, "a finite number", str(value))
-    if isinstance(value, dict):
-        for key, each in value.items():
-            _refuse_not_finite(each, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            _refuse_not_finite(each, f"{path}[{index}]")
+def _members(record: msgspec.Struct) -> dict[str, Any]:
+    config = record.__struct_config__
+    tag = {config.tag_field: config.tag} if config.tag_field else {}
+    return tag | {name: each for name, each in msgspec.structs.asdict(record).items() if each is not UNSET}
+
+
+def _key(key: Any, path: str) -> str:
+    if not isinstance(key, str):
+        raise invalid_type(path, "strings as keys", f"the key {key!r}")
+    return key

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from .exchange import Call, Target, exchange, run, run_async
 from .pages import AsyncPage, Page
-from .streams import Data, Failure, Finish, Receiver, deliver, deliver_async
+from .streams import Data, Failure, Finish, Receiver, check, deliver, deliver_async
 from .transports import AsyncTransport, Transport
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Core:
 
     def _streamed(self, options: Mapping[str, Any], make: Callable[[Mapping[str, Any]], T]) -> T:
         """Make an object and hand it to ``stream_to`` as well, where one is given."""
-        receiver, rest = _split(options)
+        receiver, rest = _split(options, can_await=False)
         if receiver is None:
             return make(rest)
         try:
@@ -44,7 +44,7 @@ class Core:
 
     def _streamed_pages(self, options: Mapping[str, Any], fetch: Callable[[Mapping[str, Any]], Page[T]]) -> Page[T]:
         """Fetch a page; where ``stream_to`` is given, hand it every object of this page and all that follow."""
-        receiver, rest = _split(options)
+        receiver, rest = _split(options, can_await=False)
         if receiver is None:
             return fetch(rest)
         try:
@@ -75,7 +75,7 @@ class AsyncCore:
 
     async def _streamed(self, options: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Awaitable[T]]) -> T:
         """Make an object and hand it to ``stream_to`` as well, where one is given."""
-        receiver, rest = _split(options)
+        receiver, rest = _split(options, can_await=True)
         if receiver is None:
             return await make(rest)
         try:
@@ -91,7 +91,7 @@ class AsyncCore:
         self, options: Mapping[str, Any], fetch: Callable[[Mapping[str, Any]], Awaitable[AsyncPage[T]]]
     ) -> AsyncPage[T]:
         """Fetch a page; where ``stream_to`` is given, hand it every object of this page and all that follow."""
-        receiver, rest = _split(options)
+        receiver, rest = _split(options, can_await=True)
         if receiver is None:
             return await fetch(rest)
         try:
@@ -108,11 +108,14 @@ class AsyncCore:
 _NOTHING: Any = object()
 
 
-def _split(options: Mapping[str, Any]) -> tuple[Receiver | None, Mapping[str, Any]]:
+def _split(options: Mapping[str, Any], *, can_await: bool) -> tuple[Receiver | None, Mapping[str, Any]]:
     if "stream_to" not in options:
         return None, options
     rest = dict(options)
-    return rest.pop("stream_to"), rest
+    receiver = rest.pop("stream_to")
+    if receiver is not None:
+        check(receiver, can_await=can_await)
+    return receiver, rest
 
 
 def same_docstring(source: Callable[..., Any]) -> Callable[[F], F]:

@@ -7,6 +7,7 @@ asks for. Retries, and what may be repeated at all, are decided here.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from random import random
@@ -40,6 +41,13 @@ LONGEST_RETRY_AFTER_S = 60.0
 PROBE_TIMEOUT_S = 10.0
 
 IDEMPOTENCY_HEADER = "holdover-idempotency"
+_OF_A_CREATION = ("content-type", "idempotency-key")
+
+#: What decoders raise for bytes that are no JSON, not UTF-8, or nested beyond measure.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -98,9 +106,11 @@ class Target:
         }
         self._headers |= _identity(settings.api_key, settings.organization_key)
         if settings.project:
-            self._headers["openai-project"] = settings.project
-        self._own = {name.lower(): value for name, value in (http_headers or {}).items()}
-        self._headers |= self._own
+            self._headers["openai-project"] = _sendable("project", settings.project)
+        for name, value in (http_headers or {}).items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ConfigurationError(f"'{name}' is not the name of a header.")
+            self._headers[name.lower()] = _sendable(name, value)
         # What was learnt of each address: whether it remembers keys, so that creations may be repeated.
         self.remembers: dict[str, bool] = {}
 
@@ -108,7 +118,7 @@ class Target:
         """Return the headers of a call; its own key and organization beat everything."""
         headers = {**self._headers, **_identity(call.api_key, call.organization_key)}
         if call.body is not None:
-            headers["content-type"] = "application/json"
+            headers.setdefault("content-type", "application/json")
         if call.creates:
             headers.setdefault("idempotency-key", f"holdover-{os.urandom(16).hex()}")
         return headers
@@ -117,10 +127,23 @@ class Target:
 def _identity(api_key: str | None, organization_key: str | None) -> dict[str, str]:
     headers = {}
     if api_key:
-        headers["authorization"] = f"Bearer {api_key}"
+        headers["authorization"] = f"Bearer {_sendable('api_key', api_key)}"
     if organization_key:
-        headers["openai-organization"] = organization_key
+        headers["openai-organization"] = _sendable("organization_key", organization_key)
     return headers
+
+
+def _sendable(name: str, value: str) -> str:
+    """Return a header's value.
+
+    Raises:
+        ConfigurationError: No header can carry it. It may be a secret, so the message does not show it.
+    """
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ConfigurationError(
+            f"{name} has a character that cannot be sent in a header: a line break at its end, perhaps."
+        )
+    return value
 
 
 def checked_base_url(base_url: str) -> str:
@@ -163,7 +186,7 @@ def exchange(target: Target, call: Call[T]) -> Generator[Step, Outcome, T]:
         raise status_error(response)
     try:
         return call.decode(response.body)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         base_url = call.base_url or target.base_url
         raise APIResponseValidationError(
             f"The answer of {base_url} to {call.method} {call.path} is not of the Assistants API: {error}.",
@@ -190,11 +213,12 @@ def exchange_raw(target: Target, call: Call[Any]) -> Generator[Step, Outcome, Re
         outcome = yield request
         if isinstance(outcome, Response) and not _is_passing(outcome):
             return outcome
-        is_last = attempt >= target.max_retries
-        if not is_last:
+        may_repeat = attempt < target.max_retries and _may_repeat(target, call, base_url, outcome)
+        if may_repeat is not False:
             yield Pause(_pause(attempt, outcome))
-            is_last = not (yield from _may_repeat(target, call, base_url, request, outcome))
-        if is_last:
+        if may_repeat is None:
+            may_repeat = yield from _ask_whether_keys_are_remembered(target, base_url, request)
+        if not may_repeat:
             if isinstance(outcome, Response):
                 return outcome
             assert isinstance(outcome, TransportFailure)
@@ -209,31 +233,20 @@ def _host(base_url: str) -> str:
 
 def _is_passing(response: Response) -> bool:
     """Whether the trouble that an answer tells of may pass."""
+    if response.status < 400:
+        return False
     told = response.headers.get("x-should-retry")
     if told in ("true", "false"):
         return told == "true"
     return response.status in (408, 409, 429) or response.status >= 500
 
 
-def _may_repeat(
-    target: Target, call: Call[Any], base_url: str, request: Request, outcome: Outcome
-) -> Generator[Step, Outcome, bool]:
-    """Whether repeating a call cannot make a second object."""
+def _may_repeat(target: Target, call: Call[Any], base_url: str, outcome: Outcome) -> bool | None:
+    """Whether repeating a call cannot make a second object; ``None`` where only the service can say."""
     if not call.creates:
         return True
     if isinstance(outcome, TransportFailure):
-        if not outcome.was_sent:
-            return True
-        if base_url not in target.remembers:
-            # It may have been carried out. A service that remembers the key says so in any answer: ask for one.
-            answer = yield Request(
-                "GET", f"{base_url}/models", request.headers, None, min(request.timeout_s, PROBE_TIMEOUT_S)
-            )
-            if isinstance(answer, Response):
-                target.remembers[base_url] = IDEMPOTENCY_HEADER in answer.headers
-            elif isinstance(answer, TransportFailure):
-                return False
-        return target.remembers[base_url]
+        return target.remembers.get(base_url) if outcome.was_sent else True
     assert isinstance(outcome, Response)
     # Refused for coming too soon, nothing was made; and a service that says to come again knows what it says.
     return (
@@ -241,6 +254,19 @@ def _may_repeat(
         or outcome.headers.get("x-should-retry") == "true"
         or IDEMPOTENCY_HEADER in outcome.headers
     )
+
+
+def _ask_whether_keys_are_remembered(target: Target, base_url: str, request: Request) -> Generator[Step, Outcome, bool]:
+    """Ask a service for any answer: one that remembers keys says so in all of them."""
+    headers = {name: value for name, value in request.headers.items() if name not in _OF_A_CREATION}
+    timeout_s = min(request.timeout_s, PROBE_TIMEOUT_S)
+    answer = yield Request("GET", f"{base_url}/models", headers, None, timeout_s)
+    if not isinstance(answer, Response):
+        return False
+    remembers = IDEMPOTENCY_HEADER in answer.headers
+    if remembers or answer.status < 500:  # a failure may be that of a proxy in between
+        target.remembers[base_url] = remembers
+    return remembers
 
 
 def _pause(attempt: int, outcome: Outcome) -> float:
@@ -322,7 +348,7 @@ def status_error(response: Response) -> APIStatusError:
     """Return the error that an answer with an error status is raised as."""
     try:
         body = msgspec.json.decode(response.body)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         body = None
     error = body.get("error", body) if isinstance(body, dict) else body
     members = error if isinstance(error, dict) else {}

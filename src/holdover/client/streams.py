@@ -7,6 +7,7 @@ Python's mailbox. It gets ``Data(value)`` for every object, then ``Finish()``, o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -42,12 +43,24 @@ class Mailbox(Protocol):
 Receiver = Callable[[Event], Any] | Mailbox
 
 
+def check(receiver: Receiver, *, can_await: bool) -> None:
+    """Refuse what cannot receive.
+
+    Raises:
+        TypeError: It is neither a function nor a queue, or an async function that a sync client cannot await.
+    """
+    if not (callable(receiver) or hasattr(receiver, "put_nowait") or hasattr(receiver, "put")):
+        raise TypeError(f"stream_to is a function or a queue, not {type(receiver).__name__}.")
+    if not can_await and iscoroutinefunction(receiver):
+        raise TypeError("stream_to is an async function, which AsyncClient can await and Client cannot.")
+
+
 def deliver(receiver: Receiver, event: Event) -> None:
     """Hand an event over; a full mailbox is waited for where it can be."""
     if callable(receiver):
         receiver(event)
-    elif _waits(receiver):
-        receiver.put(event)  # type: ignore[attr-defined]
+    elif hasattr(receiver, "put") and not _puts_async(receiver):
+        receiver.put(event)
     else:
         receiver.put_nowait(event)
 
@@ -56,16 +69,14 @@ async def deliver_async(receiver: Receiver, event: Event) -> None:
     """Hand an event over from a coroutine; what the receiver returns is awaited if it can be."""
     if callable(receiver):
         result = receiver(event)
-    elif _waits(receiver):
-        result = receiver.put_nowait(event)  # waiting would hold up the loop
-    else:
+    elif _puts_async(receiver) or not hasattr(receiver, "put_nowait"):
         result = receiver.put(event)  # type: ignore[attr-defined]
+    else:
+        result = receiver.put_nowait(event)  # waiting would hold up the loop
     if isinstance(result, Awaitable):
         await result
 
 
-def _waits(receiver: Any) -> bool:
-    """Whether a mailbox's ``put`` holds up its thread until there is room; that of an ``asyncio.Queue`` does not."""
-    from inspect import iscoroutinefunction
-
-    return hasattr(receiver, "put") and not iscoroutinefunction(receiver.put)
+def _puts_async(receiver: Any) -> bool:
+    """Whether ``put`` is awaited, as that of an ``asyncio.Queue``."""
+    return iscoroutinefunction(getattr(receiver, "put", None))

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
@@ -57,7 +58,7 @@ _statements = load_statements("sqlite", "objects.sql")
 
 
 def _for_each_kind(name: str) -> dict[Kind, str]:
-    return {kind: _statements[name].replace("{table}", TABLES[kind]) for kind in KINDS}
+    return {kind: _statements[name].replace("{table}", TABLES[kind]).replace("{kind}", kind) for kind in KINDS}
 
 
 GET = _for_each_kind("get")
@@ -98,7 +99,7 @@ class SQLiteStore:
                 # Two connections would not see one database that is only in memory.
                 folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="holdover-"))
                 path = os.path.join(folder, "holdover.db")
-            path = os.path.abspath(path)  # noqa: ASYNC240 - asks the system for nothing but the working folder
+            path = os.path.realpath(path)  # noqa: ASYNC240 - once; one file has one lock, by whatever name
             opened.enter_context(_lock_file(path))
             try:
                 writing = _connect(path)
@@ -226,19 +227,42 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: str) -> None:
+def inspect(path: str) -> str:
+    """Look at a database without changing it, in use or not, and say in a sentence how it is.
+
+    Raises:
+        ConfigurationError: A service could not open it.
+    """
+    if not os.path.exists(path):
+        return f"{path} is not there yet; the service makes it when it starts."
+    migrations = load_migrations("sqlite")
+    try:
+        with contextlib.closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            version = _checked_version(connection, path, migrations[-1][0])
+    except sqlite3.Error as error:
+        raise ConfigurationError(f"The database {path} cannot be opened: {error}.") from error
+    if version < migrations[-1][0]:
+        return f"{path} is of an older release (schema {version}); the service brings it up to date when it starts."
+    return f"{path} can be used (schema {version})."
+
+
+def _checked_version(connection: sqlite3.Connection, path: str, newest: int) -> int:
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if tables and application_id != APPLICATION_ID:
         raise ConfigurationError(f"{path} is the database of another program; name another file.")
-    migrations = load_migrations("sqlite")
-    newest = migrations[-1][0]
     if version > newest:
         raise ConfigurationError(
             f"{path} was written by a newer Holdover (schema {version}; this one knows {newest}). "
             "Upgrade this one, or name another file."
         )
+    return version
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    migrations = load_migrations("sqlite")
+    version = _checked_version(connection, path, migrations[-1][0])
     connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
     for number, script in migrations:
         if number > version:
@@ -372,8 +396,8 @@ class _Writer:
                 for job in batch:
                     job.result = job.error = None
                     self._carry_out([job])
-                return
-        telemetry.emit("store.commit", jobs=len(batch), seconds=time.perf_counter() - began)
+        else:
+            telemetry.emit("store.commit", jobs=len(batch), seconds=time.perf_counter() - began)
 
     def _commit(self, batch: list[_Job]) -> None:
         execute = self._connection.execute

@@ -30,10 +30,12 @@ def invalid_json() -> Refused:
 
 
 def unknown_parameter(path: str) -> Refused:
+    path = _shortened(path)
     return Refused(f"Unknown parameter: '{path}'.", param=path, code="unknown_parameter")
 
 
 def repeated_parameter(path: str) -> Refused:
+    path = _shortened(path)
     return Refused(f"Invalid '{path}': given more than once.", param=path, code="invalid_value")
 
 
@@ -69,6 +71,7 @@ def invalid_id(path: str, value: str, prefix: str) -> Refused:
 
 
 def nul_character(path: str) -> Refused:
+    path = _shortened(path)
     return Refused(
         f"Invalid '{path}': string contains a NUL character, which cannot be stored.",
         param=path,
@@ -119,7 +122,8 @@ def number_out_of_range(path: str, kind: str, *, above: bool, limit: float, got:
     """``kind`` is "integer" or "decimal"."""
     side, sign, code = ("above maximum", "<=", "above_max") if above else ("below minimum", ">=", "below_min")
     return Refused(
-        f"Invalid '{path}': {kind} {side} value. Expected a value {sign} {limit:g}, but got {got} instead.",
+        f"Invalid '{path}': {kind} {side} value. Expected a value {sign} {limit:g}, but got "
+        f"{_shortened(str(got))} instead.",
         param=path,
         code=f"{kind}_{code}_value",
     )

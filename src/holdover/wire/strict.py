@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, TypeVar
@@ -290,6 +291,8 @@ def _explain_number(node: Any, value: float, path: str) -> None:
         raise refusals.number_out_of_range(path, kind, above=False, limit=node.ge, got=value)
     if node.le is not None and not value <= node.le:
         raise refusals.number_out_of_range(path, kind, above=True, limit=node.le, got=value)
+    if value > sys.float_info.max:  # an integer that no decimal can hold
+        raise refusals.number_out_of_range(path, kind, above=True, limit=sys.float_info.max, got=value)
 
 
 def _explain_list(node: Any, value: list[Any], path: str) -> None:

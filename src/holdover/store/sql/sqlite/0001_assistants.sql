@@ -20,8 +20,10 @@ CREATE TABLE vector_stores (
 
 -- Where deleted objects stood, so that a client that deletes what it lists can go on to the next page.
 CREATE TABLE tombstones (
-    id  TEXT    PRIMARY KEY,
-    seq INTEGER NOT NULL
+    kind TEXT    NOT NULL,
+    id   TEXT    NOT NULL,
+    seq  INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
 CREATE TABLE replies (

@@ -1,4 +1,4 @@
--- Statements on objects, by name. {table} is the table of the object's kind.
+-- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
@@ -9,7 +9,7 @@ SELECT 1 FROM {table} WHERE id = :id
 -- name: cursor
 SELECT seq FROM {table} WHERE id = :id
 UNION ALL
-SELECT seq FROM tombstones WHERE id = :id
+SELECT seq FROM tombstones WHERE kind = '{kind}' AND id = :id
 LIMIT 1
 
 -- name: scan_upwards
@@ -25,7 +25,7 @@ INSERT INTO {table} (id, created_at, document, extra) VALUES (:id, :created_at, 
 UPDATE {table} SET document = :document WHERE id = :id
 
 -- name: bury
-INSERT INTO tombstones (id, seq) SELECT id, seq FROM {table} WHERE id = :id
+INSERT OR REPLACE INTO tombstones (kind, id, seq) SELECT '{kind}', id, seq FROM {table} WHERE id = :id
 
 -- name: delete
 DELETE FROM {table} WHERE id = :id
