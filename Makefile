@@ -6,6 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKS := requirements/runtime.txt requirements/build.txt
+ALL := .venv/.dev .venv/openai-2024/.installed
 
 # Set, it makes every start of Python compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,25 +18,25 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "A Python of your choice: make clean install PYTHON=python3.13"
 
-install: .venv/.dev ## build .venv with everything to run, check, test and measure
+install: $(ALL) ## build .venv with everything to run, check, test and measure
 
 demo: .venv/.runtime ## run the five assistant functions, in under a minute from a fresh clone
 	@$(BIN)/python demo/five_functions.py
 
-test: .venv/.dev ## run every test; one of them: make test ARGS="tests/wire -k sse"
+test: $(ALL) ## run every test; one of them: make test ARGS="tests/wire -k sse"
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
-check: .venv/.dev ## format, lint, rooms, types, docs: silent when all is well
+check: $(ALL) ## format, lint, rooms, types, docs: silent when all is well
 	@$(BIN)/ruff format --check --quiet . || { echo "make format would change files:"; $(BIN)/ruff format --check .; }
 	@$(BIN)/ruff check --quiet .
 	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 	@$(BIN)/mypy --no-error-summary src $(wildcard tests/typing/*.py)
 	@if [ -d tests/docs ]; then $(BIN)/python -m pytest tests/docs; fi
 
-bench: .venv/.dev ## measure the figures that the README shows
+bench: $(ALL) ## measure the figures that the README shows
 	@$(BIN)/python -m bench $(ARGS)
 
-format: .venv/.dev ## format the code and sort its imports
+format: $(ALL) ## format the code and sort its imports
 	@$(BIN)/ruff check --quiet --select I --fix .
 	@$(BIN)/ruff format --quiet .
 
@@ -62,13 +63,17 @@ clean: ## remove .venv and what tools left behind
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: requirements/dev.txt requirements/openai-2024.txt pyproject.toml | .venv/.python
+.venv/.dev: requirements/dev.txt pyproject.toml | .venv/.python
 	@echo "installing what running, checking, testing and measuring need into .venv"
 	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
-	@rm -rf .venv/openai-2024
-	@$(PIP) install -qq --require-hashes --target .venv/openai-2024 -r requirements/openai-2024.txt
 	@touch .venv/.runtime $@
+
+# The official SDK of 2024: tests put this folder first on PYTHONPATH.
+.venv/openai-2024/.installed: requirements/openai-2024.txt | .venv/.python
+	@rm -rf $(@D)
+	@$(PIP) install -qq --require-hashes --target $(@D) -r $<
+	@touch $@
 
 .venv/.python:
 	@command -v "$(PYTHON)" >/dev/null || { \

@@ -147,7 +147,8 @@ class Embedded:
 
     def __init__(self, path: str | os.PathLike[str] = ":memory:", **client_options: Any) -> None:
         self._path = os.fspath(path)
-        self._client_options = client_options
+        # Whatever the environment names is another service; this one has no address, and says so.
+        self._client_options = {"base_url": "http://embedded/v1", **client_options}
         self._stack = contextlib.ExitStack()
         self._async_stack = contextlib.AsyncExitStack()
 

@@ -125,11 +125,11 @@ CLIENT_SETTINGS: tuple[Setting[Any], ...] = (
         name="api_key",
         environment=("OPENAI_API_KEY",),
         secret=True,
-        summary="Key sent as a bearer token; a service on loopback takes any.",
+        summary="Key sent as a bearer token; a service without keys takes any.",
     ),
     Setting(
         name="base_url",
-        environment=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        environment=("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_URL"),
         default=DEFAULT_BASE_URL,
         summary="Address of the service, up to and including /v1.",
     ),

@@ -21,7 +21,7 @@ class Client(AssistantMethods, ModelMethods):
     """A client of any service that speaks the wire.
 
     Args:
-        api_key: Sent as a bearer token (``OPENAI_API_KEY``). A service on loopback takes any, or none.
+        api_key: Sent as a bearer token (``OPENAI_API_KEY``). A service without keys takes any, or none.
         organization_key: Sent as ``OpenAI-Organization`` (``OPENAI_ORG_ID``).
         base_url: The service's address (``OPENAI_BASE_URL``; ``http://127.0.0.1:8026/v1``).
         http_headers: Sent with every request; they beat the usual ones.

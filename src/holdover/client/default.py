@@ -39,9 +39,7 @@ def configure(
         max_retries=max_retries,
     )
     with _lock:
-        earlier, _default = _default, client
-    if earlier is not None:
-        earlier.close()
+        _default = client  # the earlier one is left open: calls may be under way
 
 
 def default_client() -> Client:

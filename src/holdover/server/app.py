@@ -66,7 +66,7 @@ class Disconnected(Exception):
 
 
 class App:
-    """The service as an ASGI application; it can be served by any ASGI server or mounted into another application.
+    """The service as an ASGI application.
 
     Args:
         engine: Carries out the operations.

@@ -49,8 +49,8 @@ class Router:
             if (fixed := node.fixed.get(segment)) is not None:
                 node = fixed
                 continue
-            node = node.variable if segment else None
-            argument = _decoded(segment)
+            argument = _decoded(segment) if segment else None
+            node = node.variable if argument is not None else None
             if node is None or argument is None:
                 break
             arguments.append(argument)

@@ -291,7 +291,7 @@ def _lock_file(path: str) -> Iterator[None]:
             holder = file.read(32).strip() or "unknown"
             raise ConfigurationError(
                 f"The database {path} is in use by another process (pid {holder}). Stop that one, or name another "
-                "file with --database: one SQLite file serves one process."
+                "file: one SQLite file serves one process."
             )
         file.truncate(0)
         file.write(str(os.getpid()))

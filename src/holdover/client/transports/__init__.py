@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -72,3 +73,17 @@ class AsyncTransport(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
+
+
+_direct: dict[str, bool] = {}
+
+
+def is_direct(url: str) -> bool:
+    """Whether an address is this machine's, which no proxy in between could reach."""
+    authority = url.split("/", 3)[2]
+    direct = _direct.get(authority)
+    if direct is None:
+        host = urlsplit(url).hostname or ""
+        direct = host in ("localhost", "::1") or host.startswith("127.")
+        _direct[authority] = direct
+    return direct

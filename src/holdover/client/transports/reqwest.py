@@ -14,9 +14,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any
-from urllib.parse import urlsplit
 
-from . import AsyncTransport, Request, Response, Transport, TransportFailure
+from . import AsyncTransport, Request, Response, Transport, TransportFailure, is_direct
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -57,7 +56,7 @@ class ReqwestTransport:
             raise _translated(error, request) from error
 
     def _client(self, url: str) -> Any:
-        direct = _is_direct(url)
+        direct = is_direct(url)
         client = self._clients.get(direct)
         if client is None:
             from pyreqwest.client import SyncClientBuilder
@@ -95,7 +94,7 @@ class AsyncReqwestTransport:
             await client.close()
 
     def _client(self, url: str) -> Any:
-        direct = _is_direct(url)
+        direct = is_direct(url)
         client = self._clients.get(direct)
         if client is None:
             from pyreqwest.client import ClientBuilder
@@ -195,20 +194,6 @@ def _prepared(client: Any, request: Request) -> Any:
     if request.body is not None:
         builder = builder.body_bytes(request.body)
     return builder.build()
-
-
-_direct: dict[str, bool] = {}
-
-
-def _is_direct(url: str) -> bool:
-    """Whether an address is this machine's, which no proxy in between could reach."""
-    authority = url.split("/", 3)[2]
-    direct = _direct.get(authority)
-    if direct is None:
-        host = urlsplit(url).hostname or ""
-        direct = host in ("localhost", "::1") or host.startswith("127.")
-        _direct[authority] = direct
-    return direct
 
 
 def _errors() -> Any:

@@ -11,7 +11,7 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any
 
-from . import Request, Response, TransportFailure
+from . import Request, Response, TransportFailure, is_direct
 
 
 class StandardTransport:
@@ -22,7 +22,7 @@ class StandardTransport:
             request.url, data=request.body, headers=request.headers, method=request.method
         )
         try:
-            with _opener().open(prepared, timeout=request.timeout_s) as answer:
+            with _opener(request.url).open(prepared, timeout=request.timeout_s) as answer:
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, headers, answer.read())
         except urllib.error.URLError as error:
@@ -46,10 +46,10 @@ class AsyncStandardTransport:
         return None
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(url: str) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.ProxyHandler(),
+        urllib.request.ProxyHandler({} if is_direct(url) else None),
         urllib.request.HTTPHandler(),
         urllib.request.HTTPSHandler(context=ssl.create_default_context()),
     ):
