@@ -26,7 +26,7 @@ demo: .venv/.runtime ## run the five assistant functions, in under a minute from
 test: $(ALL) ## run every test; one of them: make test ARGS="tests/wire -k sse"
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
-check: $(ALL) ## format, lint, rooms, types, docs: silent when all is well
+check: $(ALL) ## look at format, lint, rooms, types and docs, the quickest first
 	@$(BIN)/ruff format --check --quiet . || { echo "make format would change files:"; $(BIN)/ruff format --check .; }
 	@$(BIN)/ruff check --quiet .
 	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
