@@ -64,9 +64,11 @@ async def _application(
     database_url: str, access: Access, *, is_ready: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[App]:
     store = await SQLiteStore.open(database_path(database_url))
+    stop_logging = telemetry.attach("server.failure", _log_failure)
     try:
         yield App(Engine(store), access, is_ready=is_ready)
     finally:
+        stop_logging()
         await store.close()
 
 
@@ -127,7 +129,6 @@ def _configure_logging(level: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
     if level in ("debug", "info"):
         telemetry.attach("server.request", _log_request)
-    telemetry.attach("server.failure", _log_failure)
 
 
 def _log_request(*, method: str, path: bytes, status: int, seconds: float, request_id: str) -> None:
