@@ -335,3 +335,15 @@ def read_file(path: str | None) -> tuple[str, Mapping[str, Any]] | None:
 def resolve_service(flags: Mapping[str, Any], *, config: str | None = None) -> dict[str, Resolved]:
     """Resolve the service's settings from flags, environment and file."""
     return resolve(SERVICE_SETTINGS, flags=flags, file=read_file(find_file(config)))
+
+
+def find_proxy(scheme: str, host: str, port: int) -> str | None:
+    """Return the proxy that the environment names for an address (``HTTPS_PROXY``, ``NO_PROXY`` …), or ``None``."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+    proxies = getproxies_environment()
+    if proxy_bypass_environment(f"{host}:{port}", proxies):
+        return None
+    return proxies.get(scheme) or proxies.get("all")

@@ -6,8 +6,11 @@ look-up when nobody listens. Message content and secrets are never part of an ev
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
+
+log = logging.getLogger("holdover")
 
 #: Every event, with its measurements. Times are in seconds.
 EVENTS: dict[str, str] = {
@@ -33,6 +36,9 @@ def attach(event: str, listener: Listener) -> Callable[[], None]:
 
 
 def emit(event: str, **measurements: Any) -> None:
-    """Announce an event to whoever listens."""
+    """Announce an event to whoever listens; a listener that fails does not disturb what it listens to."""
     for listener in _listeners[event]:
-        listener(**measurements)
+        try:
+            listener(**measurements)
+        except Exception:
+            log.exception("a listener of %s failed", event)

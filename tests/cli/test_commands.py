@@ -81,7 +81,7 @@ def test_the_version_is_shown_without_importing_what_commands_need() -> None:
         "print(*sys.modules)"
     )
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"rich", "uvicorn", "uvloop", "pyreqwest", "sqlite3", "holdover.service", "holdover.server"}
+    heavy = {"rich", "uvicorn", "uvloop", "sqlite3", "holdover.service", "holdover.server"}
     assert not heavy.intersection(imported)
     assert not {each.partition(":")[0] for each in COMMANDS.values()}.intersection(imported)
 

@@ -29,7 +29,7 @@ from .serve import inspect_database
 TIMEOUT_S = 5.0
 OLDEST_PYTHON = (3, 11)
 #: What must be installed beside Holdover.
-PACKAGES = ("msgspec", "pyreqwest", "click", "rich", "uvicorn", "httptools")
+PACKAGES = ("msgspec", "httptools", "click", "rich", "uvicorn")
 
 Settings = Mapping[str, Resolved]
 

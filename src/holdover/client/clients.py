@@ -170,9 +170,9 @@ def _transport(http_client: Any) -> Transport:
         from .transports.httpx import HttpxTransport
 
         return HttpxTransport(http_client)
-    from .transports.reqwest import ReqwestTransport
+    from .transports.sockets import SocketTransport
 
-    return ReqwestTransport()
+    return SocketTransport()
 
 
 def _async_transport(http_client: Any) -> AsyncTransport:
@@ -180,9 +180,9 @@ def _async_transport(http_client: Any) -> AsyncTransport:
         from .transports.httpx import AsyncHttpxTransport
 
         return AsyncHttpxTransport(http_client)
-    from .transports.reqwest import AsyncReqwestTransport
+    from .transports.loops import LoopTransport
 
-    return AsyncReqwestTransport()
+    return LoopTransport()
 
 
 def _raw_call(

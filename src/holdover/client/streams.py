@@ -40,7 +40,13 @@ class Mailbox(Protocol):
     def put_nowait(self, item: Any, /) -> Any: ...
 
 
-Receiver = Callable[[Event], Any] | Mailbox
+class Endless(Protocol):
+    """A mailbox that is never full, so that there is one way to put something into it."""
+
+    def put(self, item: Any, /) -> Any: ...
+
+
+Receiver = Callable[[Event], Any] | Mailbox | Endless
 
 
 def check(receiver: Receiver, *, can_await: bool) -> None:
@@ -62,7 +68,7 @@ def deliver(receiver: Receiver, event: Event) -> None:
     elif hasattr(receiver, "put") and not _puts_async(receiver):
         receiver.put(event)
     else:
-        receiver.put_nowait(event)
+        receiver.put_nowait(event)  # type: ignore[union-attr]
 
 
 async def deliver_async(receiver: Receiver, event: Event) -> None:
@@ -70,7 +76,7 @@ async def deliver_async(receiver: Receiver, event: Event) -> None:
     if callable(receiver):
         result = receiver(event)
     elif _puts_async(receiver) or not hasattr(receiver, "put_nowait"):
-        result = receiver.put(event)  # type: ignore[attr-defined]
+        result = receiver.put(event)  # type: ignore[union-attr]
     else:
         result = receiver.put_nowait(event)  # waiting would hold up the loop
     if isinstance(result, Awaitable):

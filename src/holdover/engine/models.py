@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdover.errors import NotFoundError, PermissionDeniedError
 from holdover.wire.models import KNOWN_MODELS, ModelList, ModelObject
+from holdover.wire.refusals import shortened
 
 #: Names whose owner the hosted list gave as "openai"; it gave "system" for all later ones.
 _EARLY = ("gpt-4", "gpt-4-0613", "gpt-3.5-turbo")
@@ -21,7 +22,7 @@ def retrieve_model(name: str) -> ModelObject:
         NotFoundError: No model has this name.
     """
     if name not in KNOWN_MODELS:
-        raise NotFoundError(f"The model '{name}' does not exist", param="model", code="model_not_found")
+        raise NotFoundError(f"The model '{shortened(name)}' does not exist", param="model", code="model_not_found")
     return _model(name)
 
 

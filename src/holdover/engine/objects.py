@@ -27,6 +27,7 @@ from holdover.wire import ids
 from holdover.wire import models as model_records
 from holdover.wire.assistants import Assistant, AssistantDeleted, CreateAssistant, ModifyAssistant
 from holdover.wire.pages import DEFAULT_LIMIT, PageQuery, splice_page
+from holdover.wire.refusals import shortened
 from holdover.wire.tools import CodeInterpreterResources
 from holdover.wire.vector_stores import NewVectorStore
 
@@ -198,9 +199,10 @@ class Engine:
 
 def not_found(kind: str, identifier: str) -> NotFoundError:
     """Return the hosted API's error for an id that refers to nothing."""
+    shown = shortened(identifier)
     if kind == "file":
-        return NotFoundError(f"No such File object: {identifier}", param="id")
-    return NotFoundError(f"No {ids.NOUNS[kind]} found with id '{identifier}'.")
+        return NotFoundError(f"No such File object: {shown}", param="id")
+    return NotFoundError(f"No {ids.NOUNS[kind]} found with id '{shown}'.")
 
 
 def _repeatable(operation: str, retry_key: RetryKey, now: int) -> Repeatable:

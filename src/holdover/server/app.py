@@ -134,7 +134,7 @@ class App:
         _check_beta(operation, headers)
         parameters = _parameters(operation, arguments, scope["query_string"])
         if operation.body is not None:
-            body = await _read(receive, headers)
+            body = await _read(scope, receive, headers)
             _check_content_type(body, headers)
             parameters.append(decode_body(body, operation.body))
             if operation.creates and (key := headers.get(b"idempotency-key")) is not None:
@@ -163,8 +163,8 @@ def _failure(error: Exception, request_id: str) -> APIStatusError:
 def _headers_of(error: APIStatusError) -> list[tuple[bytes, bytes]]:
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", error.allowed.encode())]
-    if error.status in (408, 413):
-        return [(b"connection", b"close")]  # the rest of the body is not read
+    if error.status == 408:
+        return [(b"connection", b"close")]  # nothing that comes later is wanted
     return []
 
 
@@ -227,12 +227,12 @@ def _retry_key(key: bytes, body: bytes) -> RetryKey:
     return RetryKey(key.decode("ascii"), sha256(body).digest())
 
 
-async def _read(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+async def _read(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
     """Read a request's body.
 
     Raises:
         APIStatusError: It is too large (413) or does not come (408).
-        Refused: It ends before its announced length.
+        Refused: It ends before its announced length, or its last chunk.
         Disconnected: The client went away.
     """
     announced = headers.get(b"content-length", b"")
@@ -258,7 +258,7 @@ async def _read(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
                 patience.reschedule(min(now() + BODY_PART_TIMEOUT_S, last))
     except TimeoutError:
         raise APIStatusError("The body of your request did not arrive in time.", status=408) from None
-    if announced.isdigit() and int(announced) != size:
+    if scope.get("state", {}).get("body_is_cut_short") or (announced.isdigit() and int(announced) != size):
         raise invalid_json()
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

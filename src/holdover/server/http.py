@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from holdover.errors import APIStatusError, BadRequestError, ConfigurationError
+from holdover.errors import APIStatusError, BadRequestError, ConfigurationError, InternalServerError
 
 from .app import App, envelope
 
@@ -28,7 +29,12 @@ WRITE_TIMEOUT_S = 60.0
 #: How long an idle connection is kept; longer than the SDKs keep theirs, so that they are the ones to close it.
 KEEP_ALIVE_S = 75
 
-_STATUS_LINES = {400: b"400 Bad Request", 408: b"408 Request Timeout", 431: b"431 Request Header Fields Too Large"}
+_STATUS_LINES = {
+    400: b"400 Bad Request",
+    408: b"408 Request Timeout",
+    431: b"431 Request Header Fields Too Large",
+    503: b"503 Service Unavailable",
+}
 
 
 class Protocol(HttpToolsProtocol):
@@ -36,7 +42,10 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._is_in_head = True
+        self._has_ended = False
         self._head_bytes = 0
+        self._unread_bytes = 0  # fed to the parser since it last made something of them
         self._head_deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
 
@@ -48,10 +57,13 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_in_head = True
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        self._cancel_deadlines()
+        self._is_in_head = False
+        self._unread_bytes = 0
+        self._expect_no_head()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,16 +89,21 @@ class Protocol(HttpToolsProtocol):
         if self._head_deadline is None:
             self._head_deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
 
+    def _expect_no_head(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
     def _head_is_late(self) -> None:
         self._head_deadline = None
         if not self.transport.is_closing():
             self._refuse(APIStatusError("The head of your request did not arrive in time.", status=408))
 
     def _cancel_deadlines(self) -> None:
-        for deadline in (self._head_deadline, self._write_deadline):
-            if deadline is not None:
-                deadline.cancel()
-        self._head_deadline = self._write_deadline = None
+        self._expect_no_head()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
 
     # How much
 
@@ -95,8 +112,20 @@ class Protocol(HttpToolsProtocol):
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        if self._is_in_head:  # what comes after a body is no header
+            super().on_header(name, value)
+        self._unread_bytes = 0
         self._count(len(name) + len(value) + 4)
+
+    def on_body(self, body: bytes) -> None:
+        self._unread_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread_bytes = 0
+        if self._is_idle():
+            self._expect_no_head()  # this was the rest of a body that was answered already
+        super().on_message_complete()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -104,19 +133,25 @@ class Protocol(HttpToolsProtocol):
             raise _HeadTooLarge
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._has_ended or self.transport.is_closing():
             return
         if self._is_idle():
             self._expect_head()
+        self._unread_bytes += len(data)
         try:
             super().data_received(data)
         except _HeadTooLarge:
-            self._refuse_head()
+            self.send_400_response("")
+        if self._unread_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
+            self._head_bytes = self._unread_bytes  # a line without end
+            self.send_400_response("")
 
     # What cannot be read
 
     def send_400_response(self, msg: str) -> None:
-        if self._head_bytes > HEAD_LIMIT_BYTES:  # the parser wraps what its callbacks raise
+        if not self._is_idle():
+            self._end_here()  # answers come in the order of their requests
+        elif self._head_bytes > HEAD_LIMIT_BYTES:  # the parser wraps what its callbacks raise
             self._refuse_head()
         else:
             self._refuse(BadRequestError("Your request is not HTTP that can be read."))
@@ -143,11 +178,25 @@ class Protocol(HttpToolsProtocol):
         """Let a request that is under way be answered though its client will send nothing more."""
         if self._is_idle():
             return False
+        self._end_here()
+        return True
+
+    def _end_here(self) -> None:
+        """Read no further request: the one under way is answered, or refused if its body is not whole."""
+        self._has_ended = True
         cycle = self.cycle
         cycle.keep_alive = False
-        cycle.more_body = False  # a body cut short is told apart by its announced length
+        if cycle.more_body:
+            cycle.scope["state"]["body_is_cut_short"] = True
+            cycle.more_body = False
         cycle.message_event.set()
-        return True
+
+    def give_up(self) -> None:
+        """Let go of a request that is still not answered when the service must end."""
+        if self._is_idle() or self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(InternalServerError("The service is stopping; send your request again.", status=503))
 
 
 class _HeadTooLarge(Exception):
@@ -157,14 +206,24 @@ class _HeadTooLarge(Exception):
 class Server(uvicorn.Server):
     """uvicorn's server: says when it can be called, and ends with an exit status of 0 once it has drained."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, drain_s: float, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._drain_s = drain_s
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        giving_up = asyncio.get_running_loop().call_later(self._drain_s, self._give_up)
+        await super().shutdown(sockets)
+        giving_up.cancel()
+
+    def _give_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.give_up()  # type: ignore[union-attr]
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -196,9 +255,9 @@ def server(app: App, *, drain_s: float, on_ready: Callable[[], None]) -> Server:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, round(drain_s)),
+        timeout_graceful_shutdown=math.ceil(drain_s) + 1,  # what the server itself has not let go by then is cancelled
     )
-    return Server(config, on_ready)
+    return Server(config, drain_s, on_ready)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -38,7 +38,7 @@ def openapi_document(version: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
-    components = {name: _described(name, schema, is_request=name in strict) for name, schema in schemas.items()}
+    components = {name: _described(schema, is_request=name in strict) for name, schema in schemas.items()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -102,13 +102,13 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 def _path_parameter(operation: Operation, name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string", "minLength": 1}
     if operation.kind is not None:
-        schema["pattern"] = f"^{PREFIXES[name.removesuffix('_id')].rstrip('_-')}"
+        schema["pattern"] = _begins(name.removesuffix("_id"))
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _cursor(operation: Operation, name: str, schema: dict[str, Any]) -> dict[str, Any]:
     if name in ("after", "before") and operation.kind is not None:
-        return {**schema, "pattern": f"^{PREFIXES[operation.kind].rstrip('_-')}"}
+        return {**schema, "pattern": _begins(operation.kind)}
     return schema
 
 
@@ -117,11 +117,35 @@ def _reference(record: Any) -> dict[str, Any]:
     return dict(reference)
 
 
-def _described(name: str, schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:
-    # Requests are read strictly; a key that no record knows is refused, and the document says so.
-    if is_request and schema.get("type") == "object":
-        return {**schema, "additionalProperties": False}
-    return schema
+#: Lists of ids, by the name of their field, and the kind of object that each refers to.
+_ID_LISTS = {"file_ids": "file", "vector_store_ids": "vector_store"}
+
+
+def _described(schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:
+    """Return a record's schema with the rules of strict reading that types alone do not tell."""
+    if not is_request or schema.get("type") != "object":
+        return schema
+    properties = dict(schema["properties"])
+    for name, kind in _ID_LISTS.items():
+        if name in properties:
+            properties[name] = _with_items(properties[name], {"pattern": _begins(kind)})
+    strict = {**schema, "properties": properties, "additionalProperties": False}
+    if {"vector_store_ids", "vector_stores"} <= properties.keys():
+        some = {"type": "array", "minItems": 1}
+        both = {"vector_store_ids": some, "vector_stores": some}
+        strict["not"] = {"properties": both, "required": list(both)}
+    return strict
+
+
+def _with_items(schema: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a list with a rule for each of its items."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_with_items(each, rule) for each in schema["anyOf"]]}
+    return {**schema, "items": {**schema["items"], **rule}} if "items" in schema else schema
+
+
+def _begins(kind: str) -> str:
+    return f"^{PREFIXES[kind].rstrip('_-')}"
 
 
 def _reachable(names: set[str], schemas: dict[str, Any]) -> set[str]:

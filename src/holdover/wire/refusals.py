@@ -30,12 +30,12 @@ def invalid_json() -> Refused:
 
 
 def unknown_parameter(path: str) -> Refused:
-    path = _shortened(path)
+    path = shortened(path)
     return Refused(f"Unknown parameter: '{path}'.", param=path, code="unknown_parameter")
 
 
 def repeated_parameter(path: str) -> Refused:
-    path = _shortened(path)
+    path = shortened(path)
     return Refused(f"Invalid '{path}': given more than once.", param=path, code="invalid_value")
 
 
@@ -57,21 +57,21 @@ def invalid_value(path: str, value: str, supported: Sequence[str]) -> Refused:
     comma = "," if len(others) > 1 else ""
     listed = f"{', '.join(others)}{comma} and {last}" if others else last
     return Refused(
-        f"Invalid value: '{_shortened(value)}'. Supported values are: {listed}.", param=path, code="invalid_value"
+        f"Invalid value: '{shortened(value)}'. Supported values are: {listed}.", param=path, code="invalid_value"
     )
 
 
 def invalid_id(path: str, value: str, prefix: str) -> Refused:
     begins = prefix.rstrip("_-")
     return Refused(
-        f"Invalid '{path}': '{_shortened(value)}'. Expected an ID that begins with '{begins}'.",
+        f"Invalid '{path}': '{shortened(value)}'. Expected an ID that begins with '{begins}'.",
         param=path,
         code="invalid_value",
     )  # observed
 
 
 def nul_character(path: str) -> Refused:
-    path = _shortened(path)
+    path = shortened(path)
     return Refused(
         f"Invalid '{path}': string contains a NUL character, which cannot be stored.",
         param=path,
@@ -123,7 +123,7 @@ def number_out_of_range(path: str, kind: str, *, above: bool, limit: float, got:
     side, sign, code = ("above maximum", "<=", "above_max") if above else ("below minimum", ">=", "below_min")
     return Refused(
         f"Invalid '{path}': {kind} {side} value. Expected a value {sign} {limit:g}, but got "
-        f"{_shortened(str(got))} instead.",
+        f"{shortened(str(got))} instead.",
         param=path,
         code=f"{kind}_{code}_value",
     )
@@ -140,7 +140,7 @@ def too_many_properties(path: str, limit: int, count: int) -> Refused:
 
 def property_name_too_long(path: str, name: str, limit: int) -> Refused:
     return Refused(
-        f"Invalid property name in '{path}': '{_shortened(name)}' is too long. Expected a string with maximum length "
+        f"Invalid property name in '{path}': '{shortened(name)}' is too long. Expected a string with maximum length "
         f"{limit}, but got a string with length {len(name)} instead.",
         param=path,
         code="string_above_max_length",
@@ -156,6 +156,6 @@ def mutually_exclusive(path: str, names: Iterable[str]) -> Refused:
     )
 
 
-def _shortened(value: str, limit: int = 200) -> str:
+def shortened(value: str, limit: int = 200) -> str:
     """Keep an answer short, whatever was sent."""
     return value if len(value) <= limit else value[:limit] + "…"

@@ -1,16 +1,16 @@
 """How requests travel: one small protocol, the only seam for tests and for embedding.
 
-reqwest.py    over the network, by default (``pyreqwest``)
-standard.py   over the network with the standard library alone, where ``pyreqwest`` cannot go: in forked processes
-httpx.py      through an ``httpx`` or ``httpx2`` client that the application has already
-asgi.py       to an application in this process
+sockets.py   over the network, for sync clients
+loops.py     over the network, for async clients
+http1.py     what both of them send and read
+httpx.py     through an ``httpx`` or ``httpx2`` client that the application has already
+asgi.py      to an application in this process
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -73,17 +73,3 @@ class AsyncTransport(Protocol):
 
     async def close(self) -> None:
         """Close connections."""
-
-
-_direct: dict[str, bool] = {}
-
-
-def is_direct(url: str) -> bool:
-    """Whether an address is this machine's, which no proxy in between could reach."""
-    authority = url.split("/", 3)[2]
-    direct = _direct.get(authority)
-    if direct is None:
-        host = urlsplit(url).hostname or ""
-        direct = host in ("localhost", "::1") or host.startswith("127.")
-        _direct[authority] = direct
-    return direct

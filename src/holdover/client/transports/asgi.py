@@ -37,6 +37,8 @@ class ThreadedASGITransport:
         self._loop = loop
 
     def send(self, request: Request) -> Response:
+        if self._loop.is_closed():
+            raise TransportFailure("the service in this process was closed", was_sent=False)
         return asyncio.run_coroutine_threadsafe(self._transport.send(request), self._loop).result()
 
     def close(self) -> None:

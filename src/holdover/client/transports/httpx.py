@@ -58,7 +58,17 @@ def _translated(error: Exception) -> Exception:
     if "TransportError" not in names:
         return error
     return TransportFailure(
-        str(error) or type(error).__name__,
+        _reason(error),
         was_sent=not names & {"ConnectError", "ConnectTimeout", "PoolTimeout"},
         timed_out="TimeoutException" in names,
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return what happened; on the async side a refused connection is wrapped in less telling words."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, ConnectionRefusedError):
+            return "Connection refused"
+        inner = inner.__cause__ or inner.__context__
+    return str(error) or type(error).__name__

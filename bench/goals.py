@@ -1,0 +1,65 @@
+"""Every row of the table: what is measured, what it must reach, what it aims for.
+
+A row is a ratio. Most say how many times better Holdover is ("at least"); a few, what it may cost ("at most").
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """One row.
+
+    Attributes:
+        name: Its key in the JSON report.
+        what: One line for people.
+        must: What it has to reach; else the command fails.
+        aim: What it is meant to reach.
+        at_most: Whether smaller is better.
+    """
+
+    name: str
+    what: str
+    must: float
+    aim: float
+    at_most: bool = False
+
+    def reaches(self, ratio: float, bound: float) -> bool:
+        """Whether a ratio is as good as a bound, or better."""
+        return ratio <= bound if self.at_most else ratio >= bound
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row came to.
+
+    Attributes:
+        goal: The row's name.
+        ratio: The median over the rounds' ratios; ``None`` where the row was skipped.
+        rounds: Each round's ratio.
+        sides: Each side's median, in the unit that its key ends with.
+        skipped: Why the row was not measured.
+    """
+
+    goal: str
+    ratio: float | None = None
+    rounds: list[float] = []
+    sides: dict[str, float] = {}
+    skipped: str | None = None
+
+
+GOALS: dict[str, Goal] = {
+    goal.name: goal
+    for goal in (
+        Goal(name="start_cpu", what="import and make a client, CPU; openai / holdover", must=15, aim=25),
+        Goal(name="start_memory", what="memory added by that; holdover / openai", must=1 / 6, aim=1 / 8, at_most=True),
+        Goal(name="call_sync", what="one GET, client CPU; openai / holdover", must=6, aim=10),
+        Goal(name="call_async", what="the same, async", must=5, aim=10),
+        Goal(name="call_async_64", what="the same, 64 at a time", must=10, aim=30),
+        Goal(name="decode_list", what="decode a list of 100 assistants, CPU; openai / holdover", must=30, aim=45),
+        Goal(name="get", what="GET by id, requests/s; service / bare hello", must=0.5, aim=0.75),
+        Goal(name="create", what="durable create, 32 at a time, requests/s; service / ORM peer", must=6, aim=12),
+        Goal(name="page_store", what="a page of 20, p50; 1,000,000 rows / 10,000", must=2.5, aim=1.5, at_most=True),
+        Goal(name="page_http", what="the same through HTTP", must=2.5, aim=1.5, at_most=True),
+    )
+}

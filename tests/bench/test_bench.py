@@ -1,0 +1,58 @@
+"""The benchmark's harness works; the figures themselves are `make bench`'s."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from bench import create, decoding, get, report
+from bench.goals import GOALS, Measured
+from bench.rounds import Effort, ratio, take_turns
+
+ONE_ROUND = Effort(rounds=1, share=0.02)
+
+
+def test_sides_take_turns_and_the_warm_up_does_not_count() -> None:
+    order: list[str] = []
+
+    def side(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    found = take_turns({"a": lambda: side("a"), "b": lambda: side("b")}, rounds=2)
+
+    assert "".join(order) == "abbaab"
+    assert found == {"a": [4.0, 5.0], "b": [3.0, 6.0]}
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    measured = ratio("get", [1.0, 4.0, 9.0], [1.0, 2.0, 3.0], {"service": [1.0, 4.0, 9.0]})
+
+    assert measured.ratio == 2.0
+    assert measured.sides == {"service": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("goal", "came_to", "verdict"),
+    [
+        ("get", 0.49, report.FAIL),
+        ("get", 0.5, report.PASS),
+        ("get", 0.75, report.AIM),
+        ("page_store", 2.6, report.FAIL),
+        ("page_store", 1.5, report.AIM),
+        ("page_store", None, report.SKIPPED),
+    ],
+)
+def test_a_row_is_judged_by_its_goal(goal: str, came_to: float | None, verdict: str) -> None:
+    assert report.verdict(Measured(goal=goal, ratio=came_to)) == verdict
+
+
+@pytest.mark.parametrize("measurement", [decoding, get, create])
+def test_a_measurement_comes_to_its_rows(measurement) -> None:  # type: ignore[no-untyped-def]
+    rows = measurement.measure(ONE_ROUND)
+
+    assert rows
+    for row in rows:
+        assert row.goal in GOALS
+        assert row.ratio is not None
+        assert row.ratio > 0
+    assert msgspec.json.encode(report.as_data(rows, ONE_ROUND))

@@ -1,0 +1,101 @@
+"""The service against its own OpenAPI document: thousands of requests made from it, valid and not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import hypothesis
+import msgspec
+import pytest
+import requests
+import schemathesis
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks
+from tests.conftest import Service
+from tests.server.talk import ask, create
+
+from holdover import __version__
+from holdover.wire.openapi import openapi_document
+
+#: No NUL is sent: it is refused in every string, which no schema says of each, and tested in `test_requests`.
+CONFIG = schemathesis.Config.from_dict({"generation": {"mode": "all", "database": "none", "allow-x00": False}})
+DOCUMENT = schemathesis.openapi.from_dict(openapi_document(__version__), config=CONFIG)
+
+#: Requests that are made to each operation.
+MAX_EXAMPLES = 60
+
+INTEGERS = ("max_num_results", "max_chunk_size_tokens", "chunk_overlap_tokens")
+
+#: Nobody is asked for a key here, so nothing can be said of ignoring it.
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+    checks.positive_data_acceptance,
+    checks.missing_required_header,
+    checks.unsupported_method,
+    checks.allow_header_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def assistant(suffering_service: Service) -> str:
+    made: str = create(suffering_service, name="of the document").json()["id"]
+    return made
+
+
+@DOCUMENT.parametrize()
+@hypothesis.settings(
+    max_examples=MAX_EXAMPLES,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+def test_what_the_document_says_is_so(
+    case: schemathesis.Case, suffering_service: Service, session: requests.Session, assistant: str
+) -> None:
+    is_valid = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
+    if is_valid:
+        if case.method != "DELETE" and "assistant_id" in case.path_parameters:
+            case.path_parameters["assistant_id"] = assistant
+        if "Idempotency-Key" in case.headers:  # a key is one request's: no document can say which were used
+            case.headers["Idempotency-Key"] = str(uuid4())
+        hypothesis.assume(_is_as_no_schema_can_say(case.body))
+    case.call_and_validate(base_url=suffering_service.base_url, session=session, checks=CHECKS)
+
+
+def _is_as_no_schema_can_say(body: Any) -> bool:
+    """Whether a body keeps the two rules that are beyond JSON Schema.
+
+    Chunks share at most half of their tokens: a schema cannot compare two numbers.
+    An integer is written as one: to a schema `1.0` is the same.
+    """
+    if isinstance(body, list):
+        return all(map(_is_as_no_schema_can_say, body))
+    if not isinstance(body, dict):
+        return True
+    if any(isinstance(body.get(name), float) for name in INTEGERS):
+        return False
+    if "max_chunk_size_tokens" in body and body["chunk_overlap_tokens"] > body["max_chunk_size_tokens"] // 2:
+        return False
+    return all(map(_is_as_no_schema_can_say, body.values()))
+
+
+def test_nothing_of_this_was_a_failure_of_the_service(suffering_service: Service) -> None:
+    assert suffering_service.log.read_text() == ""
+
+
+def test_the_document_that_is_served_is_the_one_that_is_tested(suffering_service: Service) -> None:
+    served = ask(suffering_service, "GET", "/openapi.json").body
+    assert served == msgspec.json.encode(openapi_document(__version__))

@@ -1,0 +1,118 @@
+"""Hypothesis strategies made from the records' own types: valid JSON data, with the limits that the types declare."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec.inspect
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from holdover.wire.ids import PREFIXES
+
+#: Enough to find a fault, few enough to be run with every change; a failure prints how to repeat it.
+quick = settings(deadline=None, max_examples=40, print_blob=True)
+
+characters = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
+text = st.text(characters, max_size=12)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | finite | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+json_objects = st.dictionaries(text, json_values, max_size=3)
+
+_ids = {"file_ids": "file", "vector_store_ids": "vector_store"}
+
+
+def plain(record: Any) -> st.SearchStrategy[Any]:
+    """Return JSON data that is a valid ``record``, for instance a request's body."""
+    return _of(msgspec.inspect.type_info(record)).filter(_keeps_the_rules)
+
+
+def _keeps_the_rules(data: Any) -> bool:
+    """Whether data keeps the rules that span more than one field."""
+    if isinstance(data, list):
+        return all(map(_keeps_the_rules, data))
+    if not isinstance(data, dict):
+        return True
+    if data.get("vector_store_ids") and data.get("vector_stores"):
+        return False
+    return all(map(_keeps_the_rules, data.values()))
+
+
+def _of(node: Any) -> st.SearchStrategy[Any]:
+    return globals()[f"_{type(node).__name__}"](node)
+
+
+def _StructType(node: Any) -> st.SearchStrategy[Any]:
+    if node.cls.__name__ == "ChunkSizes":
+        return st.integers(100, 4096).flatmap(
+            lambda size: st.fixed_dictionaries(
+                {"max_chunk_size_tokens": st.just(size), "chunk_overlap_tokens": st.integers(0, size // 2)}
+            )
+        )
+    required = {field.encode_name: _field(field) for field in node.fields if field.required}
+    optional = {field.encode_name: _field(field) for field in node.fields if not field.required}
+    if node.tag is not None:
+        required[node.tag_field] = st.just(node.tag)
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def _field(field: Any) -> st.SearchStrategy[Any]:
+    if field.encode_name in _ids:
+        ids = st.lists(text.map(lambda rest: PREFIXES[_ids[field.encode_name]] + rest), max_size=1)
+        return ids | st.none() if _takes_null(field.type) else ids
+    return _of(field.type)
+
+
+def _takes_null(node: Any) -> bool:
+    return isinstance(node, msgspec.inspect.UnionType) and node.includes_none
+
+
+def _UnionType(node: Any) -> st.SearchStrategy[Any]:
+    return st.one_of(*(_of(each) for each in node.types if type(each).__name__ != "UnsetType"))
+
+
+def _StrType(node: Any) -> st.SearchStrategy[Any]:
+    if node.pattern is not None:
+        return st.from_regex(r"\A[a-zA-Z0-9_-]{1,64}\Z")
+    low, high = node.min_length or 0, node.max_length
+    return st.text(characters, min_size=low, max_size=min(high or 12, 12)) | st.just("x" * (high or 12))
+
+
+def _IntType(node: Any) -> st.SearchStrategy[Any]:
+    return st.integers(-(2**53) if node.ge is None else node.ge, 2**53 if node.le is None else node.le)
+
+
+def _FloatType(node: Any) -> st.SearchStrategy[Any]:
+    return st.floats(node.ge, node.le, allow_nan=False, allow_infinity=False)
+
+
+def _ListType(node: Any) -> st.SearchStrategy[Any]:
+    return st.lists(_of(node.item_type), max_size=min(node.max_length or 2, 2))
+
+
+def _DictType(node: Any) -> st.SearchStrategy[Any]:
+    if type(node.value_type).__name__ == "AnyType":
+        return json_objects
+    return st.dictionaries(_of(node.key_type), _of(node.value_type), max_size=3)
+
+
+def _BoolType(node: Any) -> st.SearchStrategy[Any]:
+    return st.booleans()
+
+
+def _NoneType(node: Any) -> st.SearchStrategy[Any]:
+    return st.none()
+
+
+def _LiteralType(node: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(node.values)
+
+
+def encoded(data: Any) -> bytes:
+    """Return data as a client would send it."""
+    return json.dumps(data, ensure_ascii=False).encode()
