@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from . import telemetry
@@ -18,6 +18,7 @@ from .engine.objects import Engine
 from .errors import ConfigurationError
 from .server.access import Access, is_loopback
 from .server.app import App
+from .server.request_log import RequestLog
 from .settings import ServiceSettings
 from .store.sqlite import SQLiteStore, inspect
 
@@ -40,8 +41,7 @@ def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda
 
     _refuse_open_doors(settings)
     database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
-    _configure_logging(settings.log_level)
-    with listen(settings.host, settings.port) as listening:
+    with _logging(settings.log_level), listen(settings.host, settings.port) as listening:
         url = _address(settings.host, listening.getsockname()[1])
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, listening, lambda: on_ready(url)))
@@ -122,18 +122,19 @@ def inspect_database(url: str) -> str:
 # -------------------------------------------------------------------------------------------- logging
 
 
-def _configure_logging(level: str) -> None:
+@contextlib.contextmanager
+def _logging(level: str) -> Iterator[None]:
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("uvicorn").setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
-    if level in ("debug", "info"):
-        telemetry.attach("server.request", _log_request)
-
-
-def _log_request(*, method: str, path: bytes, status: int, seconds: float, request_id: str) -> None:
-    # The path as it was sent, percent-encoded: a name with line breaks in it stays on its line.
-    log.info("%s %s %d %.1f ms %s", method, path.decode("ascii", "replace"), status, seconds * 1000, request_id)
+    requests = RequestLog(sys.stderr)
+    stop = telemetry.attach("server.request", requests) if level in ("debug", "info") else lambda: None
+    try:
+        yield
+    finally:
+        stop()
+        requests.flush()
 
 
 def _log_failure(*, request_id: str, error: BaseException) -> None:

@@ -51,6 +51,7 @@ class Access:
         self._local_only = local_only
         allowed = frozenset(name.lower() for name in allowed_hosts)
         self._is_allowed = lru_cache(256)(lambda host: _is_allowed(host, allowed))
+        self._check_authorization = lru_cache(256)(self._compare)  # remembers what was let in: a refusal is raised
 
     def check_origin(self, headers: Headers) -> None:
         """Refuse what a browser was made to send.
@@ -82,9 +83,11 @@ class Access:
         Raises:
             AuthenticationError: There is no key, or it is another.
         """
-        if not self._digests:
-            return
-        key = _key(headers.get(b"authorization", b""))
+        if self._digests:
+            self._check_authorization(headers.get(b"authorization", b""))
+
+    def _compare(self, authorization: bytes) -> None:
+        key = _key(authorization)
         if not key:
             raise AuthenticationError(NO_KEY)
         digest = sha256(key).digest()

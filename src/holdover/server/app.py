@@ -30,6 +30,7 @@ from .router import PREFIX, MethodNotAllowed, Router
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: Bodies above this are refused. The largest body within all limits, wholly escaped, takes less.
 BODY_LIMIT_BYTES = 16 * 1024 * 1024

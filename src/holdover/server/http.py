@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from holdover.errors import APIStatusError, BadRequestError, ConfigurationError, InternalServerError
 
-from .app import App, envelope
+from .app import Application, envelope
 
 #: Request line and headers together.
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -243,7 +243,7 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(each)
 
 
-def server(app: App, *, drain_s: float, on_ready: Callable[[], None]) -> Server:
+def server(app: Application, *, drain_s: float, on_ready: Callable[[], None]) -> Server:
     """Return a server for an application; serve it with ``await server.serve(sockets=[…])``."""
     config = uvicorn.Config(
         app,

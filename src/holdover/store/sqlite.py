@@ -82,6 +82,7 @@ class SQLiteStore:
         self._closing = closing
         self._reader = reader
         self._writer = writer
+        self._loop = asyncio.get_running_loop()
 
     @classmethod
     async def open(cls, path: str) -> SQLiteStore:
@@ -112,18 +113,21 @@ class SQLiteStore:
             except sqlite3.Error as error:
                 raise ConfigurationError(f"The database {path} cannot be opened: {error}.") from error
             on_failure.pop_all()  # from here on the writing connection is its thread's, to close as well
-            return cls(path, opened.pop_all(), reader, _Writer(writing, asyncio.get_running_loop()))
+            writer = _Writer(writing, asyncio.get_running_loop(), before_answering=lambda: _end_reading(reader))
+            return cls(path, opened.pop_all(), reader, writer)
         raise AssertionError("unreachable")
 
     # Reads
 
     async def get(self, kind: Kind, identifier: str) -> bytes | None:
         with _Translated():
+            self._begin_reading()
             row = self._reader.execute(GET[kind], {"id": identifier}).fetchone()
         return row[0] if row else None
 
     async def page(self, kind: Kind, *, limit: int, ascending: bool, after: str | None, before: str | None) -> Page:
         with _Translated():
+            self._begin_reading()
             scan = paging.plan(ascending=ascending, after=self._place(kind, after), before=self._place(kind, before))
             rows = self._reader.execute(
                 SCAN[scan.upwards][kind], {"low": scan.low, "high": scan.high, "limit": limit + 1}
@@ -133,6 +137,12 @@ class SQLiteStore:
         if scan.reverse:
             rows.reverse()
         return Page(ids=[row[0] for row in rows], documents=[row[1] for row in rows], has_more=has_more)
+
+    def _begin_reading(self) -> None:
+        """Let the reads of one turn of the loop share a transaction: beginning one costs more than a look-up."""
+        if not self._reader.in_transaction:
+            self._reader.execute("BEGIN")
+            self._loop.call_soon(_end_reading, self._reader)
 
     def _place(self, kind: Kind, cursor: str | None) -> int | None:
         if cursor is None:
@@ -189,6 +199,12 @@ class SQLiteStore:
     async def close(self) -> None:
         await self._writer.stop()
         self._closing.close()
+
+
+def _end_reading(reader: sqlite3.Connection) -> None:
+    """Let the next read see all that was committed. Rolling back cannot fail, and there is nothing to commit."""
+    with contextlib.suppress(sqlite3.Error):  # nothing was begun, or it is closed
+        reader.execute("ROLLBACK")
 
 
 def _require(connection: sqlite3.Connection, references: Sequence[Reference]) -> None:
@@ -339,9 +355,12 @@ class _Job:
 class _Writer:
     """The thread that writes: takes what is waiting, commits once, then answers."""
 
-    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, *, before_answering: Callable[[], None]
+    ) -> None:
         self._connection = connection
         self._loop = loop
+        self._before_answering = before_answering
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._stopped = False
         self._thread = threading.Thread(target=self._serve, name="holdover-writer", daemon=True)
@@ -366,7 +385,7 @@ class _Writer:
         try:
             while batch := self._next_batch():
                 self._carry_out(batch)
-                self._loop.call_soon_threadsafe(_answer, batch)
+                self._loop.call_soon_threadsafe(self._answer, batch)
         finally:
             self._stopped = True
             self._connection.close()
@@ -426,18 +445,18 @@ class _Writer:
                 job.error = InternalServerError("The store is closed.")
                 left.append(job)
         if left and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_answer, left)
+            self._loop.call_soon_threadsafe(self._answer, left)
 
-
-def _answer(batch: list[_Job]) -> None:
-    """Hand each job's outcome to whoever waits for it; runs on the event loop."""
-    for job in batch:
-        if job.future.done():
-            continue
-        if job.error is None:
-            job.future.set_result(job.result)
-        else:
-            job.future.set_exception(_translate(job.error))
+    def _answer(self, batch: list[_Job]) -> None:
+        """Hand each job's outcome to whoever waits for it; runs on the event loop."""
+        self._before_answering()
+        for job in batch:
+            if job.future.done():
+                continue
+            if job.error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(_translate(job.error))
 
 
 # ------------------------------------------------------------------------------------------- errors

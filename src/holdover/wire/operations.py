@@ -9,6 +9,7 @@ Source: names, methods and paths are those of the published reference.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from .models import ModelDeleted, ModelList, ModelObject
 from .pages import ListPage, PageQuery
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One operation.
 
     Attributes:
@@ -55,7 +56,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         first, *rest = self.name.split("_")
         return first + "".join(word.capitalize() for word in rest)
 
-    @property
+    @cached_property
     def arguments(self) -> tuple[str, ...]:
         """Names of the arguments in the path."""
         return tuple(re.findall(r"{(\w+)}", self.path))

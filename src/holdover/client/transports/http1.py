@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from errno import ECONNREFUSED
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import httptools
 import msgspec
 
+from holdover.errors import ConfigurationError
 from holdover.settings import find_proxy
 
 from . import Request, Response, TransportFailure
@@ -111,17 +113,21 @@ def _route(origin: str) -> Route:
 
 
 def _proxy(url: str) -> Proxy:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http" or not parts.hostname:
-        raise TransportFailure(
-            f"a proxy by {parts.scheme or 'no scheme'} cannot be used; one looks like http://proxy.example:3128",
-            was_sent=False,
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        parts, host, port = None, None, 0
+    if parts is None or parts.scheme != "http" or not host:
+        raise ConfigurationError(
+            "The proxy that the environment names (HTTP_PROXY, HTTPS_PROXY or ALL_PROXY) cannot be used; "
+            "one looks like http://proxy.example:3128."
         )
     authorization = ""
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = f"Basic {b64encode(pair.encode()).decode()}"
-    return Proxy(parts.hostname, parts.port or 80, authorization)
+    return Proxy(host, port, authorization)
 
 
 def encode(request: Request, route: Route, path: str) -> bytes:
@@ -237,4 +243,6 @@ def not_opened(error: Exception) -> TransportFailure:
 
 def reason(error: Exception) -> str:
     """Return what an error of the system says."""
+    if isinstance(error, ConnectionRefusedError) or f"[Errno {ECONNREFUSED}]" in str(error):
+        return "Connection refused"  # asyncio says so in other words, one for each address it tried
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from . import Request, Response, TransportFailure
 from .http1 import CONNECT_TIMEOUT_S, MAX_IDLE_S, SAFE, Answer, Gone, Route, Routes, encode, not_opened, reason
@@ -14,7 +16,7 @@ class LoopTransport:
 
     def __init__(self) -> None:
         self._routes = Routes()
-        self._idle: dict[Route, list[_Connection]] = {}
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
         self._tls: Any = None
 
     async def send(self, request: Request) -> Response:
@@ -22,44 +24,24 @@ class LoopTransport:
         deadline = loop.time() + request.timeout_s
         route, path = self._routes.find(request.url)
         data = encode(request, route, path)
-        connection = self._take(route, loop)
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = _Pool()
+            await pool.end_with_loop()
+        connection = pool.take(route, loop.time())
         if connection is not None:
             try:
-                return await self._exchange(connection, request.method, data, deadline)
+                return await _exchange(pool, connection, request.method, data, deadline)
             except Gone:
                 if request.method not in SAFE:
                     raise
         connection = await self._open(route, loop, deadline)
-        return await self._exchange(connection, request.method, data, deadline)
+        return await _exchange(pool, connection, request.method, data, deadline)
 
     async def close(self) -> None:
-        idle, self._idle = self._idle, {}
-        loop = asyncio.get_running_loop()
-        for connections in idle.values():
-            for connection in connections:
-                if connection.loop is loop:
-                    connection.abort()
-        await asyncio.sleep(0)  # the loop closes what was aborted in its next turn
-
-    async def _exchange(self, connection: _Connection, method: str, data: bytes, deadline: float) -> Response:
-        answer = await connection.exchange(method, data, deadline)
-        if answer.may_stay_open and not connection.is_closed:
-            connection.idle_since = connection.loop.time()
-            self._idle.setdefault(connection.route, []).append(connection)
-        else:
-            connection.abort()
-        return answer.response()
-
-    def _take(self, route: Route, loop: asyncio.AbstractEventLoop) -> _Connection | None:
-        connections = self._idle.get(route)
-        while connections:
-            connection = connections.pop()
-            if connection.loop is not loop:
-                continue  # of a loop that has ended, and its connections with it
-            if not connection.is_closed and loop.time() - connection.idle_since < MAX_IDLE_S:
-                return connection
-            connection.abort()
-        return None
+        pool = self._pools.get(asyncio.get_running_loop())
+        if pool is not None:
+            await pool.close()
 
     async def _open(self, route: Route, loop: asyncio.AbstractEventLoop, deadline: float) -> _Connection:
         try:
@@ -80,6 +62,58 @@ class LoopTransport:
 
             self._tls = ssl.create_default_context()
         return self._tls
+
+
+async def _exchange(pool: _Pool, connection: _Connection, method: str, data: bytes, deadline: float) -> Response:
+    answer = await connection.exchange(method, data, deadline)
+    if answer.may_stay_open and not connection.is_closed:
+        pool.keep(connection)
+    else:
+        connection.abort()
+    return answer.response()
+
+
+class _Pool:
+    """Connections of one loop that are kept open."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Route, list[_Connection]] = {}
+        self._ending: AsyncGenerator[None, None] | None = None
+
+    def take(self, route: Route, now: float) -> _Connection | None:
+        connections = self._idle.get(route)
+        while connections:
+            connection = connections.pop()
+            if not connection.is_closed and now - connection.idle_since < MAX_IDLE_S:
+                return connection
+            connection.abort()
+        return None
+
+    def keep(self, connection: _Connection) -> None:
+        connection.idle_since = connection.loop.time()
+        self._idle.setdefault(connection.route, []).append(connection)
+
+    async def close(self) -> None:
+        idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.abort()
+        await asyncio.sleep(0)  # the loop closes what was aborted in its next turn
+
+    async def end_with_loop(self) -> None:
+        """Have the connections closed when the loop ends, for clients that nobody closes.
+
+        A loop that ends closes the asynchronous generators that were begun in it; it has no other last word.
+        """
+
+        async def end() -> AsyncGenerator[None, None]:
+            try:
+                yield
+            finally:
+                await self.close()
+
+        self._ending = end()
+        await anext(self._ending)
 
 
 class _Connection(asyncio.Protocol):

@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +122,8 @@ class _Connection:
         self.idle_since = 0.0
         self._socket = opened
         self._has_input = _watch(opened)
+        # A client need not be closed: what it kept open goes with it, and without a warning.
+        self._close = weakref.finalize(self, opened.close)
 
     def exchange(self, method: str, data: bytes, deadline: float) -> Answer:
         """Send a request and wait for the whole answer.
@@ -150,9 +153,7 @@ class _Connection:
         return time.monotonic() - self.idle_since < MAX_IDLE_S and not self._has_input()
 
     def close(self) -> None:
-        self._socket.close()
-
-    __del__ = close  # a client need not be closed; what it kept open goes with it, without a warning
+        self._close()
 
 
 def _left(deadline: float) -> float:

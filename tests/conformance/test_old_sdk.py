@@ -1,0 +1,29 @@
+"""The official SDK as programs of 2024 still use it: the same tests, with that package in place of the newest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: Where ``make install`` puts it, with the packages of its time.
+OLD_SDK = Path(sys.prefix) / "openai-2024"
+TESTS = Path(__file__).with_name("test_official_sdk.py")
+
+
+@pytest.mark.skipif(not (OLD_SDK / "openai").is_dir(), reason="no SDK of 2024: `make install` brings it")
+def test_the_sdk_of_2024_finds_everything_as_it_was() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", str(TESTS), "-p", "no:cacheprovider", "-x"],
+        env={**os.environ, "PYTHONPATH": str(OLD_SDK), "SDK_UNDER_TEST": "1."},
+        cwd=Path(__file__).parent.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert " skipped" not in done.stdout

@@ -1,0 +1,344 @@
+"""The table of operations and all that is made of it say the same."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import click
+import msgspec
+import pytest
+
+import holdover
+from holdover import AsyncClient, Client
+from holdover.client import calls, functions
+from holdover.client.pages import AsyncPage, Page
+from holdover.client.transports import Request, Response
+from holdover.engine.objects import Engine
+from holdover.server.router import PREFIX, MethodNotAllowed, Router
+from holdover.wire.openapi import openapi_document
+from holdover.wire.operations import BY_NAME, OPERATIONS, Operation
+from holdover.wire.pages import ListPage
+
+MANUAL = Path(__file__).parent.parent / "docs" / "reference" / "operations.md"
+
+NAMES = {operation.name for operation in OPERATIONS}
+GROUPS = dict.fromkeys(operation.group for operation in OPERATIONS)
+
+#: What clients have besides operations.
+OF_CLIENTS = {"close", "request"}
+
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+
+
+def public_methods(cls: type) -> set[str]:
+    return {name for name, _ in inspect.getmembers(cls, inspect.isfunction) if not name.startswith("_")} - OF_CLIENTS
+
+
+# -------------------------------------------------------------------------------------------------- the client
+
+
+def test_clients_have_a_method_for_every_operation_and_no_other() -> None:
+    assert public_methods(Client) == public_methods(AsyncClient) == NAMES
+
+
+def test_the_package_has_a_function_for_every_operation_and_no_other() -> None:
+    of_groups = {
+        name: getattr(module, name)
+        for group in GROUPS
+        for module in [importlib.import_module(f"{functions.__name__}.{group}")]
+        for name in module.__all__
+    }
+    assert of_groups.keys() == NAMES
+    assert {name: getattr(holdover, name) for name in of_groups} == of_groups
+    assert set(holdover.__all__) >= NAMES
+
+
+@each_operation
+def test_an_operation_is_called_alike_everywhere(operation: Operation) -> None:
+    function = inspect.signature(getattr(holdover, operation.name))
+    method, async_method = (inspect.signature(getattr(cls, operation.name)) for cls in (Client, AsyncClient))
+    shapes = [
+        [(each.name, each.kind, each.annotation) for each in signature.parameters.values() if each.name != "self"]
+        for signature in (function, method, async_method)
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
+    assert function.return_annotation == method.return_annotation
+    assert str(async_method.return_annotation).removeprefix("Async") == str(method.return_annotation)
+    assert inspect.iscoroutinefunction(getattr(AsyncClient, operation.name))
+    positional = [each.name for each in function.parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD]
+    assert positional == [*operation.arguments, *required(operation)]
+
+
+@each_operation
+def test_an_operations_function_and_methods_have_one_docstring_that_says_its_endpoint(operation: Operation) -> None:
+    docs = {inspect.getdoc(getattr(each, operation.name)) for each in (holdover, Client, AsyncClient)}
+    (doc,) = docs
+    assert doc is not None
+    assert f"Endpoint: ``{operation.method} {operation.path}``" in doc
+    assert f"Source: {operation.operation_id}." in doc
+
+
+def required(operation: Operation) -> list[str]:
+    """Return the members of the body without which it is refused."""
+    if operation.body is None:
+        return []
+    return [each.encode_name for each in msgspec.structs.fields(operation.body) if each.required]
+
+
+def options_of(operation: Operation) -> set[str]:
+    """Return the options that an operation takes according to the table."""
+    record = operation.body or operation.query
+    own = {each.encode_name for each in msgspec.structs.fields(record)} if record else set()
+    streamed = {"stream_to"} if record else set()
+    return (own - set(required(operation))) | streamed | set(calls.CALL_OPTIONS)
+
+
+@each_operation
+def test_the_options_declared_for_checkers_are_the_fields_of_the_record_and_those_of_every_call(
+    operation: Operation,
+) -> None:
+    declared = get_type_hints(getattr(Client, operation.name))["options"]
+    (typed_dict,) = get_args(declared)
+    assert set(get_type_hints(typed_dict)) == options_of(operation)
+    assert not typed_dict.__required_keys__
+
+
+@each_operation
+def test_an_operation_refuses_any_other_option(operation: Operation) -> None:
+    arguments = sample_arguments(operation)
+    with pytest.raises(holdover.UnknownOptionError):
+        getattr(Client(transport=Recorder(operation)), operation.name)(*arguments, nonsense=1)
+
+
+SAMPLES = {"assistant_id": "asst_1", "model": "gpt-4o"}
+
+
+def sample_arguments(operation: Operation) -> list[str]:
+    return [SAMPLES[name] for name in [*operation.arguments, *required(operation)]]
+
+
+def sample(record: Any) -> Any:
+    """Return the plainest JSON that a record is decoded from."""
+    plain: dict[str, Any] = {}
+    for each in msgspec.structs.fields(record):
+        kind = get_origin(each.type) or each.type
+        if each.required:
+            plain[each.encode_name] = [] if kind is list else 1 if kind is int else "x"
+    return plain
+
+
+class Recorder:
+    """A transport that answers every request as the table says that the operation is answered."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.reply = sample(operation.reply)
+        self.requests: list[Request] = []
+
+    def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        return Response(200, {}, msgspec.json.encode(self.reply))
+
+    def close(self) -> None:
+        return None
+
+
+class AsyncRecorder(Recorder):
+    async def send(self, request: Request) -> Response:  # type: ignore[override]
+        return super().send(request)
+
+    async def close(self) -> None:  # type: ignore[override]
+        return None
+
+
+@each_operation
+def test_a_method_sends_and_decodes_what_the_table_says(operation: Operation) -> None:
+    recorder, async_recorder = Recorder(operation), AsyncRecorder(operation)
+    arguments = sample_arguments(operation)
+    replies = [
+        getattr(Client(transport=recorder), operation.name)(*arguments),
+        asyncio.run(getattr(AsyncClient(transport=async_recorder), operation.name)(*arguments)),
+    ]
+    path = operation.path
+    for name in operation.arguments:
+        path = path.replace(f"{{{name}}}", SAMPLES[name])
+    for request in (*recorder.requests, *async_recorder.requests):
+        assert (request.method, request.url) == (operation.method, f"http://127.0.0.1:8026/v1{path}")
+        assert (request.body is None) is (operation.body is None)
+        assert ("idempotency-key" in request.headers) is operation.creates
+    expected = (Page, AsyncPage) if get_origin(operation.reply) is ListPage else (operation.reply, operation.reply)
+    assert tuple(type(reply) for reply in replies) == expected
+    assert [reply.to_dict()["object"] for reply in replies] == [
+        msgspec.convert(recorder.reply, operation.reply).object
+    ] * 2
+
+
+@each_operation
+def test_what_a_method_is_said_to_return_is_what_the_table_says(operation: Operation) -> None:
+    said = get_type_hints(getattr(Client, operation.name))["return"]
+    if get_origin(operation.reply) is ListPage:
+        assert (get_origin(said), get_args(said)) == (Page, get_args(operation.reply))
+    else:
+        assert said is operation.reply
+
+
+#: The options that the documentation of ExOpenAI.Assistants gives each function, required arguments apart.
+SEED: dict[str, set[str]] = {
+    "create_assistant": {
+        "stream_to", "openai_api_key", "openai_organization_key", "base_url",
+        "description", "instructions", "metadata", "name", "reasoning_effort", "response_format", "temperature",
+        "tool_resources", "tools", "top_p",
+    },
+    "modify_assistant": {
+        "stream_to", "openai_api_key", "openai_organization_key", "base_url",
+        "description", "instructions", "metadata", "model", "name", "reasoning_effort", "response_format",
+        "temperature", "tool_resources", "tools", "top_p",
+    },
+    "list_assistants": {
+        "stream_to", "openai_api_key", "openai_organization_key", "base_url", "after", "before", "limit", "order",
+    },
+    "get_assistant": {"openai_api_key", "openai_organization_key", "base_url"},
+    "delete_assistant": {"openai_api_key", "openai_organization_key", "base_url"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEED)
+def test_every_documented_option_of_the_seed_is_taken_by_its_name(name: str) -> None:
+    operation = BY_NAME[name]
+    assert options_of(operation) == SEED[name] | {"timeout_s"}
+    values: dict[str, Any] = {
+        "stream_to": lambda event: None,
+        "base_url": "http://x.example/v1",
+        "metadata": {"a": "b"},
+        "reasoning_effort": "low",
+        "response_format": "auto",
+        "temperature": 1,
+        "tool_resources": {"code_interpreter": {"file_ids": []}},
+        "tools": [],
+        "top_p": 1,
+        "after": "asst_1",
+        "before": "asst_2",
+        "limit": 3,
+        "order": "asc",
+    }
+    for option in SEED[name]:
+        client = Client(transport=Recorder(operation))
+        getattr(client, name)(*sample_arguments(operation), **{option: values.get(option, "text")})
+
+
+# -------------------------------------------------------------------------------------------------- the service
+
+
+@each_operation
+def test_the_router_finds_every_operation(operation: Operation) -> None:
+    path = re.sub(r"{\w+}", "x%20y", operation.path).encode()
+    found, arguments = Router(OPERATIONS).find(operation.method, path)
+    assert found is operation
+    assert arguments == ["x y"] * len(operation.arguments)
+
+
+def test_the_router_knows_no_other_methods() -> None:
+    router = Router(OPERATIONS)
+    for path in {operation.path for operation in OPERATIONS}:
+        known = {each.method for each in OPERATIONS if each.path == path}
+        for method in {"GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"} - known:
+            with pytest.raises(MethodNotAllowed) as caught:
+                router.find(method, re.sub(r"{\w+}", "x", path).encode())
+            assert set(caught.value.allowed.split(", ")) == known
+
+
+@each_operation
+def test_the_engine_has_a_method_for_every_operation(operation: Operation) -> None:
+    method = getattr(Engine, operation.name)
+    assert inspect.iscoroutinefunction(method)
+    names = list(inspect.signature(method).parameters)[1:]
+    given = [*operation.arguments, *(["query"] if operation.query else []), *(["body"] if operation.body else [])]
+    assert names == [*given, *(["retry_key"] if operation.creates else [])]
+
+
+def test_the_engine_has_no_other_operations() -> None:
+    assert public_methods(Engine) | OF_CLIENTS == NAMES | OF_CLIENTS
+
+
+# ------------------------------------------------------------------------------------- the document, the manual
+
+
+def test_the_openapi_document_has_every_operation_and_no_other() -> None:
+    document = openapi_document(holdover.__version__)
+    described = {
+        (method.upper(), path, operation["operationId"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert described == {(each.method, each.path, each.operation_id) for each in OPERATIONS}
+    assert [each["url"] for each in document["servers"]] == [PREFIX]
+
+
+@each_operation
+def test_the_openapi_document_names_every_parameter(operation: Operation) -> None:
+    described = openapi_document(holdover.__version__)["paths"][operation.path][operation.method.lower()]
+    by_place: dict[str, set[str]] = {"path": set(), "query": set(), "header": set()}
+    for each in described["parameters"]:
+        by_place[each["in"]].add(each["name"])
+    assert by_place["path"] == set(operation.arguments)
+    fields = {each.encode_name for each in msgspec.structs.fields(operation.query)} if operation.query else set()
+    assert by_place["query"] == fields
+    assert by_place["header"] == ({"Idempotency-Key"} if operation.creates else set())
+    assert ("requestBody" in described) is (operation.body is not None)
+
+
+@pytest.mark.skipif(not MANUAL.exists(), reason="docs/reference/operations.md is not written yet")
+def test_the_manual_has_a_heading_for_every_operation_and_no_other() -> None:
+    headings = re.findall(r"^## (\w+)$", MANUAL.read_text(encoding="utf-8"), re.MULTILINE)
+    operations = [each for each in headings if "_" in each]
+    assert operations == [each.name for each in OPERATIONS]
+
+
+# ---------------------------------------------------------------------------------------------- the command line
+
+
+def commands(group: click.Group) -> dict[str, click.Command]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+@pytest.fixture(scope="module")
+def groups() -> dict[str, click.Group]:
+    try:
+        from holdover.cli.main import main
+    except ImportError as error:
+        pytest.skip(f"holdover.cli.main is not there yet: {error}")
+    return {name: each for name, each in commands(main).items() if isinstance(each, click.Group)}
+
+
+def test_the_command_line_has_a_command_for_every_operation_and_no_other(groups: dict[str, click.Group]) -> None:
+    known = {(group, name) for group, each in groups.items() for name in commands(each)}
+    assert known == {(each.group, each.command) for each in OPERATIONS}
+
+
+@each_operation
+def test_a_command_takes_the_options_of_its_operation(groups: dict[str, click.Group], operation: Operation) -> None:
+    command = commands(groups[operation.group])[operation.command]
+    names = {name for parameter in command.params for name in [parameter.name, *parameter.opts] if name}
+    flags = {name.lstrip("-").replace("-", "_") for name in names}
+    #: On the command line the receiver is the terminal, and a key's name is shorter.
+    said_otherwise = {"stream_to": None, "openai_api_key": "api_key", "openai_organization_key": "organization_key"}
+    expected = {said_otherwise.get(name, name) for name in options_of(operation)} - {None}
+    assert expected <= flags
+
+
+def test_every_summary_is_one_sentence() -> None:
+    for operation in OPERATIONS:
+        assert re.fullmatch(r"[A-Z][^.]+\.", operation.summary), operation.summary
+
+
+def test_operations_are_called_by_the_names_of_the_specification() -> None:
+    assert [BY_NAME[name].operation_id for name in ("create_assistant", "list_models")] == [
+        "createAssistant",
+        "listModels",
+    ]
