@@ -1,13 +1,13 @@
-"""The least an ASGI application can do, on uvicorn as Holdover's service runs it."""
+"""The least an ASGI application can do, on the very server that Holdover's service runs on."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
-import uvicorn
 import uvloop
+
+from holdover.server import http
 
 _HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"5")]
 
@@ -18,24 +18,14 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"hello"})
 
 
-def serve(app: Any) -> None:
-    """Serve an application on a free port of loopback and say its number."""
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="auto",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=75,
-    )
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
-        print(listening.getsockname()[1], flush=True)
+def serve() -> None:
+    """Serve on a free port of loopback and say its number."""
+    with http.listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        server = http.server(hello, drain_s=1, on_ready=lambda: print(port, flush=True))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(uvicorn.Server(config).serve(sockets=[listening]))
+            runner.run(server.serve(sockets=[listening]))
 
 
 if __name__ == "__main__":
-    serve(hello)
+    serve()

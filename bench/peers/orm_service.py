@@ -3,20 +3,22 @@
 python -m bench.peers.orm_service DATABASE KEY
 """
 
+import asyncio
 import secrets
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
+import uvicorn
+import uvloop
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import JSON, event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-from .hello import serve
 
 Limited = Annotated[str, Field(max_length=512)]
 
@@ -145,6 +147,24 @@ def application(database: str, key: str) -> FastAPI:
         return Assistant.model_validate(row)
 
     return app
+
+
+def serve(app: FastAPI) -> None:
+    """Serve an application with uvicorn on a free port of loopback and say its number."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+    )
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        print(listening.getsockname()[1], flush=True)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(uvicorn.Server(config).serve(sockets=[listening]))
 
 
 if __name__ == "__main__":

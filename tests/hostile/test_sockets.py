@@ -290,7 +290,6 @@ def test_an_offer_to_speak_another_protocol_is_not_taken(target: Service) -> Non
             assert talk.hear().json()["id"] == "gpt-4"
 
 
-@pytest.mark.xfail(reason="the parser stops at the offer, before the body; a fix is proposed")
 def test_a_body_that_comes_with_such_an_offer_is_read(target: Service) -> None:
     """Java's own client makes the offer with its first request of a connection."""
     headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAA"}

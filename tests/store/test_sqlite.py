@@ -9,6 +9,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ import pytest
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 from holdover.store import sqlite
-from holdover.store.protocol import Store
+from holdover.store.protocol import Modification, Store
 from holdover.store.sqlite import APPLICATION_ID, SQLiteStore
 from holdover.store.statements import load_migrations
 
-from .objects import add, becomes, document, listed, new
+from .objects import add, becomes, document, listed, new, page
 
 _OPEN = """
 import asyncio, sys
@@ -219,6 +220,45 @@ async def test_writes_that_wait_share_one_transaction(path: Path) -> None:
     assert sum(commits) == 100
     assert len(commits) < 50
     await store.close()
+
+
+async def test_an_answered_write_is_read_though_a_reading_began_before_it_was_committed(path: Path) -> None:
+    """The reads of one turn of the loop share a transaction."""
+    store = await SQLiteStore.open(str(path))
+    await add(store, "asst_a")
+    go_on, committed = threading.Event(), threading.Event()
+    detach = telemetry.attach("store.commit", lambda jobs, seconds: committed.set())
+
+    def change(old: bytes) -> Modification:
+        assert go_on.wait(20)
+        return Modification(b"new")
+
+    writing = asyncio.create_task(store.modify("assistant", "asst_a", change))
+    await asyncio.sleep(0)
+    assert await store.get("assistant", "asst_a") == document("asst_a")
+    go_on.set()
+    assert committed.wait(20)  # in one turn: the loop is held up
+    assert store._reader.in_transaction
+    assert await writing == b"new"
+    assert await store.get("assistant", "asst_a") == b"new"
+    assert (await page(store)).documents == [b"new"]
+
+    assert await store.delete("assistant", "asst_a")
+    assert await store.get("assistant", "asst_a") is None
+    assert await listed(store) == []
+    detach()
+    await store.close()
+
+
+async def test_reading_leaves_no_transaction_behind(path: Path) -> None:
+    store = await SQLiteStore.open(str(path))
+    await store.get("assistant", "asst_a")
+    assert store._reader.in_transaction
+    await asyncio.sleep(0)
+    assert not store._reader.in_transaction
+    await store.get("assistant", "asst_a")
+    await store.close()
+    await asyncio.sleep(0)  # what was to end the reading finds it closed
 
 
 async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None:

@@ -60,6 +60,7 @@ _FIXED_HEADERS = [
 ]
 #: Echoed where the caller sends them; the hosted API always named those that a key belongs to.
 _ECHOED_HEADERS = {b"openai-organization": b"holdover", b"openai-project": b"proj_holdover"}
+_NOTHING_TO_ECHO = list(_ECHOED_HEADERS.items())
 
 
 class Disconnected(Exception):
@@ -114,10 +115,8 @@ class App:
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", request_id.encode()),
             (b"openai-processing-ms", b"%d" % (seconds * 1000)),
+            *_echoed(headers),
         ]
-        for name, default in _ECHOED_HEADERS.items():
-            value = headers.get(name, default)
-            answer_headers.append((name, value if _VISIBLE.match(value) else default))
         await send({"type": "http.response.start", "status": status, "headers": answer_headers})
         await send({"type": "http.response.body", "body": body})
         telemetry.emit(
@@ -167,6 +166,15 @@ def _headers_of(error: APIStatusError) -> list[tuple[bytes, bytes]]:
     if error.status == 408:
         return [(b"connection", b"close")]  # nothing that comes later is wanted
     return []
+
+
+def _echoed(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    if _ECHOED_HEADERS.keys().isdisjoint(headers):
+        return _NOTHING_TO_ECHO
+    return [
+        (name, value if _VISIBLE.match(value := headers.get(name, default)) else default)
+        for name, default in _NOTHING_TO_ECHO
+    ]
 
 
 def _raw_path(scope: Scope) -> bytes:
@@ -256,7 +264,8 @@ async def _read(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) 
                     raise _too_large()
                 parts.append(part)
                 more = message.get("more_body", False)
-                patience.reschedule(min(now() + BODY_PART_TIMEOUT_S, last))
+                if more:
+                    patience.reschedule(min(now() + BODY_PART_TIMEOUT_S, last))
     except TimeoutError:
         raise APIStatusError("The body of your request did not arrive in time.", status=408) from None
     if scope.get("state", {}).get("body_is_cut_short") or (announced.isdigit() and int(announced) != size):

@@ -10,9 +10,11 @@ import contextlib
 import math
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -44,6 +46,8 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._is_in_head = True
         self._has_ended = False
+        self._is_declining = False
+        self._fed = b""
         self._head_bytes = 0
         self._unread_bytes = 0  # fed to the parser since it last made something of them
         self._head_deadline: asyncio.TimerHandle | None = None
@@ -56,11 +60,15 @@ class Protocol(HttpToolsProtocol):
         self._expect_head()
 
     def on_message_begin(self) -> None:
+        if self._is_declining:
+            return
         super().on_message_begin()
         self._is_in_head = True
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
+        if self._is_declining:
+            return
         self._is_in_head = False
         self._unread_bytes = 0
         self._expect_no_head()
@@ -108,11 +116,13 @@ class Protocol(HttpToolsProtocol):
     # How much
 
     def on_url(self, url: bytes) -> None:
+        if self._is_declining:
+            return
         super().on_url(url)
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_in_head:  # what comes after a body is no header
+        if self._is_in_head and not self._is_declining:  # what comes after a body is no header
             super().on_header(name, value)
         self._unread_bytes = 0
         self._count(len(name) + len(value) + 4)
@@ -123,6 +133,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unread_bytes = 0
+        if self.parser.should_upgrade() and self._framing():
+            return  # the body is still to come: see _unsupported_upgrade_warning
         if self._is_idle():
             self._expect_no_head()  # this was the rest of a body that was answered already
         super().on_message_complete()
@@ -138,6 +150,7 @@ class Protocol(HttpToolsProtocol):
         if self._is_idle():
             self._expect_head()
         self._unread_bytes += len(data)
+        self._fed = data
         try:
             super().data_received(data)
         except _HeadTooLarge:
@@ -145,6 +158,26 @@ class Protocol(HttpToolsProtocol):
         if self._unread_bytes > HEAD_LIMIT_BYTES and not self.transport.is_closing():
             self._head_bytes = self._unread_bytes  # a line without end
             self.send_400_response("")
+
+    # What is offered and declined
+
+    def _framing(self) -> list[tuple[bytes, bytes]]:
+        return [each for each in self.headers if each[0] in (b"content-length", b"transfer-encoding")]
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Go on in HTTP/1.1 where the parser stops for another protocol: before the body, if there is one.
+
+        Java's own client offers HTTP/2 with the first request of a connection, whatever that request is.
+        """
+        offer = sys.exc_info()[1]
+        rest = self._fed[offer.args[0] :] if isinstance(offer, httptools.HttpParserUpgrade) else b""
+        if framing := self._framing():
+            self.parser = httptools.HttpRequestParser(self)
+            self._is_declining = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % each for each in framing))
+            self._is_declining = False
+        if rest:
+            self.data_received(rest)
 
     # What cannot be read
 

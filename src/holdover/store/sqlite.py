@@ -3,7 +3,8 @@
 One thread writes. It takes whatever is waiting, carries it out in one transaction, and answers all of it after one
 flush to disk: with ``synchronous=FULL`` an acknowledged write survives a loss of power, and group commit makes that
 as fast as not flushing at all. Reads go through a connection of their own on the event loop: with a write-ahead log
-they never wait for the writer, and one takes some tens of microseconds, less than handing it to a thread.
+they never wait for the writer, and one takes some tens of microseconds, less than handing it to a thread. Those of one
+turn of the loop share a transaction; it ends before a write is answered, so that whoever wrote reads what was written.
 
 Why so: ``docs/explanation/storage.md``.
 """
