@@ -223,7 +223,7 @@ async def test_writes_that_wait_share_one_transaction(path: Path) -> None:
 
 
 async def test_an_answered_write_is_read_though_a_reading_began_before_it_was_committed(path: Path) -> None:
-    """The reads of one turn of the loop share a transaction."""
+    """The reads of one turn of the loop share a transaction, and what they found is kept at hand."""
     store = await SQLiteStore.open(str(path))
     await add(store, "asst_a")
     go_on, committed = threading.Event(), threading.Event()
@@ -259,6 +259,17 @@ async def test_reading_leaves_no_transaction_behind(path: Path) -> None:
     await store.get("assistant", "asst_a")
     await store.close()
     await asyncio.sleep(0)  # what was to end the reading finds it closed
+
+
+async def test_what_is_kept_at_hand_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "RECENT_LIMIT_BYTES", 3 * len(document("asst_0", "x" * 100)))
+    store = await SQLiteStore.open(str(path))
+    identifiers = [f"asst_{n}" for n in range(8)]
+    await store.create([new(each, content="x" * 100) for each in identifiers], reply=b"{}")
+    for each in identifiers * 2:
+        assert await store.get("assistant", each) == document(each, "x" * 100)
+        assert store._recent._bytes == sum(map(len, store._recent._documents.values())) <= sqlite.RECENT_LIMIT_BYTES
+    await store.close()
 
 
 async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None:

@@ -58,6 +58,8 @@ _FIXED_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     IDEMPOTENCY_HEADER,
 ]
+#: Ends the connection after an answer.
+CLOSE = (b"connection", b"close")
 #: Echoed where the caller sends them; the hosted API always named those that a key belongs to.
 _ECHOED_HEADERS = {b"openai-organization": b"holdover", b"openai-project": b"proj_holdover"}
 _NOTHING_TO_ECHO = list(_ECHOED_HEADERS.items())
@@ -117,8 +119,10 @@ class App:
             (b"openai-processing-ms", b"%d" % (seconds * 1000)),
             *_echoed(headers),
         ]
-        await send({"type": "http.response.start", "status": status, "headers": answer_headers})
-        await send({"type": "http.response.body", "body": body})
+        answer = scope["state"].get("answer") if "state" in scope else None  # a server of ours takes it whole
+        if answer is None or not answer(status, answer_headers, body):
+            await send({"type": "http.response.start", "status": status, "headers": answer_headers})
+            await send({"type": "http.response.body", "body": body})
         telemetry.emit(
             "server.request",
             method=scope["method"],
@@ -164,7 +168,7 @@ def _headers_of(error: APIStatusError) -> list[tuple[bytes, bytes]]:
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", error.allowed.encode())]
     if error.status == 408:
-        return [(b"connection", b"close")]  # nothing that comes later is wanted
+        return [CLOSE]  # nothing that comes later is wanted
     return []
 
 

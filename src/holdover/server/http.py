@@ -12,15 +12,16 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from holdover.errors import APIStatusError, BadRequestError, ConfigurationError, InternalServerError
 
-from .app import Application, envelope
+from .app import CLOSE, Application, envelope
 
 #: Request line and headers together.
 HEAD_LIMIT_BYTES = 64 * 1024
@@ -73,6 +74,7 @@ class Protocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._expect_no_head()
         super().on_headers_complete()
+        self.scope["state"]["answer"] = partial(_answer, self.cycle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_deadlines()
@@ -234,6 +236,32 @@ class Protocol(HttpToolsProtocol):
 
 class _HeadTooLarge(Exception):
     pass
+
+
+def _answer(cycle: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Write a whole answer at once; return whether that could be done, or it must be sent in the usual way.
+
+    Two messages of ASGI take uvicorn longer than all that the application does for a look-up.
+    """
+    if cycle.disconnected or cycle.flow.write_paused:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.keep_alive = cycle.keep_alive and CLOSE not in headers
+    parts = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        parts += (name, b": ", value, b"\r\n")
+    if not cycle.keep_alive and CLOSE not in headers:
+        parts.append(b"connection: close\r\n")
+    parts.append(b"\r\n")
+    if cycle.scope["method"] != "HEAD":
+        parts.append(body)
+    cycle.transport.write(b"".join(parts))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 class Server(uvicorn.Server):

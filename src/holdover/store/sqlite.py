@@ -55,6 +55,9 @@ APPLICATION_ID = 0x486F4C64
 #: Writes that may share a transaction. More would only make the first of them wait longer.
 MAX_BATCH = 256
 
+#: How much of what was read is kept at hand, until anything is written.
+RECENT_LIMIT_BYTES = 16 * 1024 * 1024
+
 _statements = load_statements("sqlite", "objects.sql")
 
 
@@ -84,6 +87,7 @@ class SQLiteStore:
         self._reader = reader
         self._writer = writer
         self._loop = asyncio.get_running_loop()
+        self._recent = _Recent()
 
     @classmethod
     async def open(cls, path: str) -> SQLiteStore:
@@ -123,8 +127,13 @@ class SQLiteStore:
     async def get(self, kind: Kind, identifier: str) -> bytes | None:
         with _Translated():
             self._begin_reading()
-            row = self._reader.execute(GET[kind], {"id": identifier}).fetchone()
-        return row[0] if row else None
+            document = self._recent.get((kind, identifier))
+            if document is None:
+                row = self._reader.execute(GET[kind], {"id": identifier}).fetchone()
+                if row is not None:
+                    document = row[0]
+                    self._recent.put((kind, identifier), document)
+        return document
 
     async def page(self, kind: Kind, *, limit: int, ascending: bool, after: str | None, before: str | None) -> Page:
         with _Translated():
@@ -144,6 +153,7 @@ class SQLiteStore:
         if not self._reader.in_transaction:
             self._reader.execute("BEGIN")
             self._loop.call_soon(_end_reading, self._reader)
+            self._recent.expect(self._reader.execute("PRAGMA data_version").fetchone()[0])
 
     def _place(self, kind: Kind, cursor: str | None) -> int | None:
         if cursor is None:
@@ -200,6 +210,37 @@ class SQLiteStore:
     async def close(self) -> None:
         await self._writer.stop()
         self._closing.close()
+
+
+class _Recent:
+    """Documents as they were last read, of one version of the database.
+
+    They are dropped together: when anything was written, and when they become too many.
+    """
+
+    def __init__(self) -> None:
+        self._documents: dict[tuple[Kind, str], bytes] = {}
+        self._bytes = 0
+        self._version = -1
+
+    def expect(self, version: int) -> None:
+        """Keep only documents of this version; SQLite gives it, as of the transaction that asks."""
+        if version != self._version:
+            self._drop()
+            self._version = version
+
+    def get(self, key: tuple[Kind, str]) -> bytes | None:
+        return self._documents.get(key)
+
+    def put(self, key: tuple[Kind, str], document: bytes) -> None:
+        if self._bytes + len(document) > RECENT_LIMIT_BYTES:
+            self._drop()
+        self._bytes += len(document)
+        self._documents[key] = document
+
+    def _drop(self) -> None:
+        self._documents.clear()
+        self._bytes = 0
 
 
 def _end_reading(reader: sqlite3.Connection) -> None:
