@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 from .client import AsyncClient, Client, configure
-from .client.functions import assistants
+from .client.functions import assistants, messages, threads
 from .client.functions.assistants import (
     create_assistant,
     delete_assistant,
@@ -25,7 +25,21 @@ from .client.functions.assistants import (
     list_assistants,
     modify_assistant,
 )
+from .client.functions.messages import (
+    create_message,
+    delete_message,
+    get_message,
+    list_messages,
+    modify_message,
+)
 from .client.functions.models import delete_model, list_models, retrieve_model
+from .client.functions.threads import (
+    create_thread,
+    delete_thread,
+    get_thread,
+    list_threads,
+    modify_thread,
+)
 from .client.streams import Data, Failure, Finish
 from .errors import (
     APIConnectionError,
@@ -47,7 +61,9 @@ from .errors import (
     UnprocessableEntityError,
 )
 from .wire.assistants import Assistant, AssistantDeleted
+from .wire.messages import Message, MessageDeleted
 from .wire.record import UNSET
+from .wire.threads import Thread, ThreadDeleted
 
 if TYPE_CHECKING:
     from .service import Embedded
@@ -73,22 +89,38 @@ __all__ = [
     "HoldoverError",
     "HostedAPIEndedError",
     "InternalServerError",
+    "Message",
+    "MessageDeleted",
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimitError",
+    "Thread",
+    "ThreadDeleted",
     "UnknownOptionError",
     "UnprocessableEntityError",
     "assistants",
     "configure",
     "create_assistant",
+    "create_message",
+    "create_thread",
     "delete_assistant",
+    "delete_message",
     "delete_model",
+    "delete_thread",
     "embedded",
     "get_assistant",
+    "get_message",
+    "get_thread",
     "list_assistants",
+    "list_messages",
     "list_models",
+    "list_threads",
+    "messages",
     "modify_assistant",
+    "modify_message",
+    "modify_thread",
     "retrieve_model",
+    "threads",
 ]
 
 

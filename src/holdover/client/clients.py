@@ -11,13 +11,15 @@ from holdover.settings import DEFAULT_TIMEOUT_S, ClientSettings, load_client_set
 
 from .assistants import AssistantMethods, AsyncAssistantMethods
 from .exchange import Call, Target, exchange_raw, run, run_async
+from .messages import AsyncMessageMethods, MessageMethods
 from .models import AsyncModelMethods, ModelMethods
+from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
 
 DEFAULT_MAX_RETRIES = 2
 
 
-class Client(AssistantMethods, ModelMethods):
+class Client(AssistantMethods, ThreadMethods, MessageMethods, ModelMethods):
     """A client of any service that speaks the wire.
 
     Args:
@@ -87,7 +89,7 @@ class Client(AssistantMethods, ModelMethods):
         return _shown(self, self._settings)
 
 
-class AsyncClient(AsyncAssistantMethods, AsyncModelMethods):
+class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods, AsyncModelMethods):
     """The same client for ``async`` code; it takes the same arguments as `Client`."""
 
     def __init__(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
+from holdover.wire.messages import Attachment, CreateMessage, NewPart
 from holdover.wire.models import KnownModel
 from holdover.wire.tools import AssistantTool, NewToolResources, ToolResources
 
@@ -179,3 +180,81 @@ class ModifyAssistantOptions(_AssistantOptions, total=False):
 
     model: Model
     tool_resources: ToolResources | ToolResourcesParam | None
+
+
+class ImageURLParam(TypedDict, total=False):
+    url: Required[str]
+    detail: Literal["auto", "low", "high"]
+
+
+class ImageURLPartParam(TypedDict):
+    type: Literal["image_url"]
+    image_url: ImageURLParam
+
+
+class ImageFileParam(TypedDict, total=False):
+    file_id: Required[str]
+    detail: Literal["auto", "low", "high"]
+
+
+class ImageFilePartParam(TypedDict):
+    type: Literal["image_file"]
+    image_file: ImageFileParam
+
+
+class TextPartParam(TypedDict):
+    type: Literal["text"]
+    text: str
+
+
+NewPartParam = NewPart | TextPartParam | ImageURLPartParam | ImageFilePartParam
+
+
+class FileSearchToolOnlyParam(TypedDict):
+    type: Literal["file_search"]
+
+
+class AttachmentParam(TypedDict, total=False):
+    file_id: Required[str]
+    tools: Sequence[CodeInterpreterToolParam | FileSearchToolOnlyParam]
+
+
+class NewMessageParam(TypedDict, total=False):
+    role: Required[Literal["user", "assistant"]]
+    content: Required[str | Sequence[NewPartParam]]
+    attachments: Sequence[Attachment | AttachmentParam] | None
+    metadata: Mapping[str, str] | None
+
+
+class CreateThreadOptions(StreamedCallOptions, total=False):
+    """Options of ``create_thread``."""
+
+    messages: Sequence[CreateMessage | NewMessageParam]
+    metadata: Mapping[str, str] | None
+    tool_resources: NewToolResources | ToolResources | NewToolResourcesParam | None
+
+
+class ModifyThreadOptions(StreamedCallOptions, total=False):
+    """Options of ``modify_thread``."""
+
+    metadata: Mapping[str, str] | None
+    tool_resources: ToolResources | ToolResourcesParam | None
+
+
+class CreateMessageOptions(StreamedCallOptions, total=False):
+    """Options of ``create_message``."""
+
+    attachments: Sequence[Attachment | AttachmentParam] | None
+    metadata: Mapping[str, str] | None
+
+
+class ModifyMessageOptions(StreamedCallOptions, total=False):
+    """Options of ``modify_message``."""
+
+    metadata: Mapping[str, str] | None
+
+
+class MessagePageOptions(PageOptions, total=False):
+    """Which messages of a thread are wanted."""
+
+    run_id: str | None

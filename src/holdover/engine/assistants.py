@@ -1,4 +1,4 @@
-"""Assistants: what a body becomes, and what a modification leaves. Pure; nothing is read or written here.
+"""Assistants: the rules (what a body becomes, and what a modification leaves), and the operations that apply them.
 
 One rule for what is left out: absent keeps (or takes the default), ``null`` puts back to the default.
 
@@ -11,21 +11,23 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from holdover.wire.assistants import Assistant, CreateAssistant, ModifyAssistant
+from holdover.store.protocol import Modification, NewObject
+from holdover.wire.assistants import Assistant, AssistantDeleted, CreateAssistant, ModifyAssistant
+from holdover.wire.pages import PageQuery
 from holdover.wire.record import UNSET, UnsetType
 from holdover.wire.tools import (
     DEFAULT_RANKER,
     AssistantTool,
-    CodeInterpreterResources,
     CodeInterpreterTool,
     FileSearchOptions,
-    FileSearchResources,
     FileSearchTool,
     FunctionTool,
-    NewToolResources,
     RankingOptions,
     ToolResources,
 )
+
+from .core import Core, RetryKey, encode, not_found, references_told, repeatable
+from .tool_resources import merged, provide, required, settled
 
 T = TypeVar("T")
 
@@ -45,25 +47,16 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def new_assistant(body: CreateAssistant, *, id: str, created_at: int, vector_store_ids: list[str]) -> Assistant:
-    """Return the assistant that a body describes.
-
-    Args:
-        vector_store_ids: The stores it searches: those the body names, or the one made by its helper.
-    """
+def new_assistant(body: CreateAssistant, *, id: str, created_at: int, resources: ToolResources) -> Assistant:
+    """Return the assistant that a body describes, with the resources that its own have come to."""
     tools = [echoed(tool) for tool in body.tools or ()]
-    resources = body.tool_resources or NewToolResources()
-    given = ToolResources(
-        code_interpreter=resources.code_interpreter,
-        file_search=FileSearchResources(vector_store_ids=vector_store_ids) if vector_store_ids else UNSET,
-    )
     fields = {name: _chosen(getattr(body, name), default) for name, default in DEFAULTS.items()}
     return Assistant(
         id=id,
         created_at=created_at,
         model=body.model,
         tools=tools,
-        tool_resources=settled(tools, given),
+        tool_resources=settled(tools, resources),
         **fields,
     )
 
@@ -78,7 +71,7 @@ def modified_assistant(assistant: Assistant, body: ModifyAssistant) -> Assistant
     if body.model is not UNSET:
         changes["model"] = body.model
     tools = assistant.tools if body.tools is UNSET else [echoed(tool) for tool in body.tools]
-    resources = _merged(assistant.tool_resources or ToolResources(), body.tool_resources)
+    resources = merged(assistant.tool_resources, body.tool_resources)
     return msgspec.structs.replace(assistant, tools=tools, tool_resources=settled(tools, resources), **changes)
 
 
@@ -112,31 +105,77 @@ def echoed(tool: AssistantTool) -> AssistantTool:
             )
 
 
-def settled(tools: list[AssistantTool], resources: ToolResources) -> ToolResources:
-    """Return resources as they are echoed: the code interpreter's list is there whenever the tool is."""
-    interpreter = resources.code_interpreter or CodeInterpreterResources()
-    file_ids = interpreter.file_ids or []
-    has_interpreter = any(isinstance(tool, CodeInterpreterTool) for tool in tools)
-    search = resources.file_search
-    return ToolResources(
-        code_interpreter=CodeInterpreterResources(file_ids=file_ids) if file_ids or has_interpreter else UNSET,
-        file_search=search if search and search.vector_store_ids else UNSET,
-    )
+def _chosen(given: T | None | UnsetType, otherwise: T) -> Any:
+    return otherwise if given is UNSET or given is None else given
 
 
-def _merged(resources: ToolResources, change: ToolResources | None | UnsetType) -> ToolResources:
-    """Apply a change tool by tool: each tool's resources are replaced whole, or kept when not mentioned."""
-    if change is UNSET:
-        return resources
-    if change is None:
-        return ToolResources()
-    return ToolResources(
-        code_interpreter=_chosen(change.code_interpreter, resources.code_interpreter, keep_null=True),
-        file_search=_chosen(change.file_search, resources.file_search, keep_null=True),
-    )
+class AssistantOperations(Core):
+    """The operations on assistants."""
+
+    async def create_assistant(self, body: CreateAssistant, retry_key: RetryKey | None = None) -> bytes:
+        """Make an assistant, and the vector store its helper describes.
+
+        Raises:
+            NotFoundError: The body names a file or a vector store that does not exist.
+            BadRequestError: The retry key came with another body before.
+        """
+        now = self._now()
+        provided = provide(body.tool_resources, now=now, entropy=self._entropy)
+        assistant = new_assistant(body, id=self._new_id("assistant"), created_at=now, resources=provided.resources)
+        document = encode(assistant)
+        with references_told():
+            return await self._store.create(
+                [
+                    *provided.made,
+                    NewObject(kind="assistant", id=assistant.id, created_at=now, document=document),
+                ],
+                reply=document,
+                requires=provided.requires,
+                repeatable=repeatable("create_assistant", retry_key, now),
+            )
+
+    async def get_assistant(self, assistant_id: str) -> bytes:
+        """Return an assistant.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        return await self._document("assistant", assistant_id)
+
+    async def list_assistants(self, query: PageQuery) -> bytes:
+        """Return a page of assistants.
+
+        Raises:
+            NotFoundError: A cursor is not the id of any assistant, present or deleted.
+        """
+        return await self._page("assistant", query)
+
+    async def modify_assistant(self, assistant_id: str, body: ModifyAssistant) -> bytes:
+        """Change an assistant.
+
+        Raises:
+            NotFoundError: There is none with this id, or the body names an object that does not exist.
+        """
+        requires = required(body.tool_resources)
+
+        def change(document: bytes) -> Modification:
+            return Modification(encode(modified_assistant(_decode(document), body)), requires)
+
+        with references_told():
+            changed = await self._store.modify("assistant", assistant_id, change)
+        if changed is None:
+            raise not_found("assistant", assistant_id)
+        return changed
+
+    async def delete_assistant(self, assistant_id: str) -> bytes:
+        """Delete an assistant.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        if not await self._store.delete("assistant", assistant_id):
+            raise not_found("assistant", assistant_id)
+        return encode(AssistantDeleted(id=assistant_id))
 
 
-def _chosen(given: T | None | UnsetType, otherwise: T, *, keep_null: bool = False) -> Any:
-    if given is UNSET or (given is None and not keep_null):
-        return otherwise
-    return given
+_decode = msgspec.json.Decoder(Assistant).decode

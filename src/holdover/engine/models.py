@@ -1,10 +1,12 @@
-"""Models: which can be named, and since when."""
+"""Models: which can be named, and since when, and the operations that tell."""
 
 from __future__ import annotations
 
 from holdover.errors import NotFoundError, PermissionDeniedError
-from holdover.wire.models import KNOWN_MODELS, ModelList, ModelObject
+from holdover.wire.models import KNOWN_MODELS, ModelDeleted, ModelList, ModelObject
 from holdover.wire.refusals import shortened
+
+from .core import Core, encode
 
 #: Names whose owner the hosted list gave as "openai"; it gave "system" for all later ones.
 _EARLY = ("gpt-4", "gpt-4-0613", "gpt-3.5-turbo")
@@ -42,3 +44,29 @@ def refuse_deletion(name: str) -> None:
 
 def _model(name: str) -> ModelObject:
     return ModelObject(id=name, created=KNOWN_MODELS[name], owned_by="openai" if name in _EARLY else "system")
+
+
+class ModelOperations(Core):
+    """The operations on models."""
+
+    async def list_models(self) -> bytes:
+        """Return all models."""
+        return encode(list_models())
+
+    async def retrieve_model(self, model: str) -> bytes:
+        """Return a model.
+
+        Raises:
+            NotFoundError: No model has this name.
+        """
+        return encode(retrieve_model(model))
+
+    async def delete_model(self, model: str) -> bytes:
+        """Refuse to delete a model: there are no fine-tuned ones here.
+
+        Raises:
+            NotFoundError: No model has this name.
+            PermissionDeniedError: It is not a fine-tuned model.
+        """
+        refuse_deletion(model)
+        return encode(ModelDeleted(id=model))

@@ -14,20 +14,30 @@ import msgspec
 from holdover.errors import BadRequestError
 
 #: The kinds of objects that a store keeps, each in a table of its own.
-Kind = Literal["assistant", "vector_store"]
-KINDS: tuple[Kind, ...] = ("assistant", "vector_store")
+Kind = Literal["assistant", "vector_store", "thread", "message"]
+KINDS: tuple[Kind, ...] = ("assistant", "vector_store", "thread", "message")
+#: Kinds whose objects belong to another object and are deleted with it, and the kind of that.
+OWNERS: dict[Kind, Kind] = {"message": "thread"}
 
 #: How long the answer to a request with an ``Idempotency-Key`` is remembered, in seconds.
 REPLY_LIFETIME_S = 24 * 60 * 60
 
 
 class NewObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An object to be added. ``extra`` is JSON that is kept beside the document and never sent."""
+    """An object to be added.
+
+    Attributes:
+        owner: The object that it belongs to, for kinds that belong to one.
+        run_id: The run that made it.
+        extra: JSON that is kept beside the document and never sent.
+    """
 
     kind: Kind
     id: str
     created_at: int
     document: bytes
+    owner: str | None = None
+    run_id: str | None = None
     extra: bytes | None = None
 
 
@@ -81,14 +91,25 @@ class Modification(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """Remembers objects. All methods may be called from one event loop only, that which opened the store."""
 
-    async def get(self, kind: Kind, identifier: str) -> bytes | None:
-        """Return an object's document, or ``None``."""
+    async def get(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bytes | None:
+        """Return an object's document, ``None`` if there is none (or none that belongs to this owner)."""
 
-    async def page(self, kind: Kind, *, limit: int, ascending: bool, after: str | None, before: str | None) -> Page:
+    async def page(
+        self,
+        kind: Kind,
+        *,
+        limit: int,
+        ascending: bool,
+        after: str | None,
+        before: str | None,
+        owner: str | None = None,
+        run_id: str | None = None,
+    ) -> Page:
         """Return up to ``limit`` objects, exactly in the order of their creation (or its reverse).
 
         ``after`` and ``before`` are ids, themselves left out; with ``before`` alone the objects nearest to it are
-        returned. The id of a deleted object still marks its place.
+        returned. The id of a deleted object still marks its place. Of kinds with owners, those of one owner are
+        listed; ``run_id`` lists only what that run made.
 
         Raises:
             UnknownCursor: An id is not that of any object of this kind, present or deleted.
@@ -109,7 +130,9 @@ class Store(Protocol):
             BadRequestError: The key was used for another request.
         """
 
-    async def modify(self, kind: Kind, identifier: str, change: Callable[[bytes], Modification]) -> bytes | None:
+    async def modify(
+        self, kind: Kind, identifier: str, change: Callable[[bytes], Modification], *, owner: str | None = None
+    ) -> bytes | None:
         """Put what ``change`` makes of an object's document in its place and return it; ``None`` if there is none.
 
         ``change`` must be quick and pure: it runs inside the transaction, perhaps more than once.
@@ -118,8 +141,8 @@ class Store(Protocol):
             MissingReference: Something that the change requires does not exist.
         """
 
-    async def delete(self, kind: Kind, identifier: str) -> bool:
-        """Delete an object; return whether there was one."""
+    async def delete(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bool:
+        """Delete an object and all that belongs to it; return whether there was one."""
 
     async def close(self) -> None:
         """Finish what was begun and close the database."""

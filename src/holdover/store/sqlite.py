@@ -32,6 +32,7 @@ from holdover.errors import ConfigurationError, InternalServerError
 from . import paging
 from .protocol import (
     KINDS,
+    OWNERS,
     REPLY_LIFETIME_S,
     Kind,
     MissingReference,
@@ -43,11 +44,16 @@ from .protocol import (
     UnknownCursor,
     reused_key,
 )
-from .statements import load_migrations, load_statements
+from .statements import for_case, load_migrations, load_statements
 
 T = TypeVar("T")
 
-TABLES: dict[Kind, str] = {"assistant": "assistants", "vector_store": "vector_stores"}
+TABLES: dict[Kind, str] = {
+    "assistant": "assistants",
+    "vector_store": "vector_stores",
+    "thread": "threads",
+    "message": "messages",
+}
 
 #: Marks a file as ours ("HoLd"), so that another program's database is not taken for one.
 APPLICATION_ID = 0x486F4C64
@@ -61,15 +67,25 @@ RECENT_LIMIT_BYTES = 16 * 1024 * 1024
 _statements = load_statements("sqlite", "objects.sql")
 
 
-def _for_each_kind(name: str) -> dict[Kind, str]:
-    return {kind: _statements[name].replace("{table}", TABLES[kind]).replace("{kind}", kind) for kind in KINDS}
+def _for_each_kind(name: str, *, run: bool = False) -> dict[Kind, str]:
+    return {
+        kind: for_case(_statements[name], owned=kind in OWNERS, run=run).format(table=TABLES[kind], kind=kind)
+        for kind in KINDS
+    }
 
 
 GET = _for_each_kind("get")
 EXISTS = _for_each_kind("exists")
 CURSOR = _for_each_kind("cursor")
-SCAN = {True: _for_each_kind("scan_upwards"), False: _for_each_kind("scan_downwards")}
-INSERT = _for_each_kind("insert")
+#: By direction (upwards or not), and by whether one run's objects are asked for.
+SCAN = {
+    (upwards, run): _for_each_kind("scan_upwards" if upwards else "scan_downwards", run=run)
+    for upwards in (True, False)
+    for run in (True, False)
+}
+INSERT = {
+    kind: _statements["insert_owned" if kind in OWNERS else "insert"].replace("{table}", TABLES[kind]) for kind in KINDS
+}
 REPLACE = _for_each_kind("replace")
 BURY = _for_each_kind("bury")
 DELETE = _for_each_kind("delete")
@@ -124,23 +140,38 @@ class SQLiteStore:
 
     # Reads
 
-    async def get(self, kind: Kind, identifier: str) -> bytes | None:
+    async def get(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bytes | None:
         with _Translated():
             self._begin_reading()
-            document = self._recent.get((kind, identifier))
+            document = self._recent.get((kind, identifier, owner))
             if document is None:
-                row = self._reader.execute(GET[kind], {"id": identifier}).fetchone()
+                row = self._reader.execute(GET[kind], {"id": identifier, "owner": owner}).fetchone()
                 if row is not None:
                     document = row[0]
-                    self._recent.put((kind, identifier), document)
+                    self._recent.put((kind, identifier, owner), document)
         return document
 
-    async def page(self, kind: Kind, *, limit: int, ascending: bool, after: str | None, before: str | None) -> Page:
+    async def page(
+        self,
+        kind: Kind,
+        *,
+        limit: int,
+        ascending: bool,
+        after: str | None,
+        before: str | None,
+        owner: str | None = None,
+        run_id: str | None = None,
+    ) -> Page:
         with _Translated():
             self._begin_reading()
-            scan = paging.plan(ascending=ascending, after=self._place(kind, after), before=self._place(kind, before))
+            scan = paging.plan(
+                ascending=ascending,
+                after=self._place(kind, after, owner),
+                before=self._place(kind, before, owner),
+            )
             rows = self._reader.execute(
-                SCAN[scan.upwards][kind], {"low": scan.low, "high": scan.high, "limit": limit + 1}
+                SCAN[scan.upwards, run_id is not None][kind],
+                {"low": scan.low, "high": scan.high, "limit": limit + 1, "owner": owner, "run_id": run_id},
             ).fetchall()
         has_more = len(rows) > limit
         del rows[limit:]
@@ -155,10 +186,10 @@ class SQLiteStore:
             self._loop.call_soon(_end_reading, self._reader)
             self._recent.expect(self._reader.execute("PRAGMA data_version").fetchone()[0])
 
-    def _place(self, kind: Kind, cursor: str | None) -> int | None:
+    def _place(self, kind: Kind, cursor: str | None, owner: str | None) -> int | None:
         if cursor is None:
             return None
-        row = self._reader.execute(CURSOR[kind], {"id": cursor}).fetchone()
+        row = self._reader.execute(CURSOR[kind], {"id": cursor, "owner": owner}).fetchone()
         if row is None:
             raise UnknownCursor(cursor)
         place: int = row[0]
@@ -188,9 +219,11 @@ class SQLiteStore:
 
         return await self._writer.run(work)
 
-    async def modify(self, kind: Kind, identifier: str, change: Callable[[bytes], Modification]) -> bytes | None:
+    async def modify(
+        self, kind: Kind, identifier: str, change: Callable[[bytes], Modification], *, owner: str | None = None
+    ) -> bytes | None:
         def work(connection: sqlite3.Connection) -> bytes | None:
-            row = connection.execute(GET[kind], {"id": identifier}).fetchone()
+            row = connection.execute(GET[kind], {"id": identifier, "owner": owner}).fetchone()
             if row is None:
                 return None
             modification = change(row[0])
@@ -200,10 +233,11 @@ class SQLiteStore:
 
         return await self._writer.run(work)
 
-    async def delete(self, kind: Kind, identifier: str) -> bool:
+    async def delete(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
-            connection.execute(BURY[kind], {"id": identifier})
-            return connection.execute(DELETE[kind], {"id": identifier}).rowcount > 0
+            which = {"id": identifier, "owner": owner}
+            connection.execute(BURY[kind], which)
+            return connection.execute(DELETE[kind], which).rowcount > 0
 
         return await self._writer.run(work)
 
@@ -219,7 +253,7 @@ class _Recent:
     """
 
     def __init__(self) -> None:
-        self._documents: dict[tuple[Kind, str], bytes] = {}
+        self._documents: dict[tuple[Kind, str, str | None], bytes] = {}
         self._bytes = 0
         self._version = -1
 
@@ -229,10 +263,10 @@ class _Recent:
             self._drop()
             self._version = version
 
-    def get(self, key: tuple[Kind, str]) -> bytes | None:
+    def get(self, key: tuple[Kind, str, str | None]) -> bytes | None:
         return self._documents.get(key)
 
-    def put(self, key: tuple[Kind, str], document: bytes) -> None:
+    def put(self, key: tuple[Kind, str, str | None], document: bytes) -> None:
         if self._bytes + len(document) > RECENT_LIMIT_BYTES:
             self._drop()
         self._bytes += len(document)

@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_CASE = re.compile(r"\[(\w+)\] (.*)")
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql\Z")
 
 
@@ -14,6 +15,18 @@ def load_statements(dialect: str, file: str) -> dict[str, str]:
     text = (files(__package__) / "sql" / dialect / file).read_text("utf-8")
     _, *parts = _NAME.split(text)
     return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def for_case(statement: str, **cases: bool) -> str:
+    """Return a statement for a case: a line that begins with ``[name]`` stays, without that, where the name is true."""
+    lines = []
+    for line in statement.splitlines():
+        marked = _CASE.match(line)
+        if marked is None:
+            lines.append(line)
+        elif cases[marked[1]]:
+            lines.append(marked[2])
+    return "\n".join(lines)
 
 
 def load_migrations(dialect: str) -> list[tuple[int, str]]:

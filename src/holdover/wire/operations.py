@@ -15,8 +15,10 @@ from typing import Any
 import msgspec
 
 from .assistants import Assistant, AssistantDeleted, CreateAssistant, ModifyAssistant
+from .messages import CreateMessage, Message, MessageDeleted, MessageQuery, ModifiedMessage, ModifyMessage
 from .models import ModelDeleted, ModelList, ModelObject
 from .pages import ListPage, PageQuery
+from .threads import CreateThread, ModifyThread, Thread, ThreadDeleted
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -34,6 +36,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         creates: Whether doing it twice makes two objects, so that it needs an ``Idempotency-Key`` to be repeated.
         ended: Whether the hosted service stopped answering it on 2026-08-26.
         streams: Whether it can answer with events.
+        is_extension: Whether the published reference does not have it.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     creates: bool = False
     ended: bool = True
     streams: bool = False
+    is_extension: bool = False
 
     @property
     def operation_id(self) -> str:
@@ -116,6 +120,115 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Delete an assistant.",
         kind="assistant",
         reply=AssistantDeleted,
+    ),
+    Operation(
+        name="create_thread",
+        group="threads",
+        method="POST",
+        path="/threads",
+        command="create",
+        summary="Create a thread, with its first messages if any.",
+        kind="thread",
+        body=CreateThread,
+        reply=Thread,
+        creates=True,
+    ),
+    Operation(
+        name="get_thread",
+        group="threads",
+        method="GET",
+        path="/threads/{thread_id}",
+        command="show",
+        summary="Retrieve a thread.",
+        kind="thread",
+        reply=Thread,
+    ),
+    Operation(
+        name="list_threads",
+        group="threads",
+        method="GET",
+        path="/threads",
+        command="list",
+        summary="Return a list of threads, page by page; the hosted API had no such operation.",
+        kind="thread",
+        query=PageQuery,
+        reply=ListPage[Thread],
+        is_extension=True,
+    ),
+    Operation(
+        name="modify_thread",
+        group="threads",
+        method="POST",
+        path="/threads/{thread_id}",
+        command="modify",
+        summary="Modify a thread; what is left out keeps its value.",
+        kind="thread",
+        body=ModifyThread,
+        reply=Thread,
+    ),
+    Operation(
+        name="delete_thread",
+        group="threads",
+        method="DELETE",
+        path="/threads/{thread_id}",
+        command="delete",
+        summary="Delete a thread and its messages.",
+        kind="thread",
+        reply=ThreadDeleted,
+    ),
+    Operation(
+        name="create_message",
+        group="messages",
+        method="POST",
+        path="/threads/{thread_id}/messages",
+        command="create",
+        summary="Add a message to a thread.",
+        kind="message",
+        body=CreateMessage,
+        reply=Message,
+        creates=True,
+    ),
+    Operation(
+        name="get_message",
+        group="messages",
+        method="GET",
+        path="/threads/{thread_id}/messages/{message_id}",
+        command="show",
+        summary="Retrieve a message.",
+        kind="message",
+        reply=Message,
+    ),
+    Operation(
+        name="list_messages",
+        group="messages",
+        method="GET",
+        path="/threads/{thread_id}/messages",
+        command="list",
+        summary="Return a list of a thread's messages, page by page.",
+        kind="message",
+        query=MessageQuery,
+        reply=ListPage[Message],
+    ),
+    Operation(
+        name="modify_message",
+        group="messages",
+        method="POST",
+        path="/threads/{thread_id}/messages/{message_id}",
+        command="modify",
+        summary="Modify a message's metadata.",
+        kind="message",
+        body=ModifyMessage,
+        reply=ModifiedMessage,
+    ),
+    Operation(
+        name="delete_message",
+        group="messages",
+        method="DELETE",
+        path="/threads/{thread_id}/messages/{message_id}",
+        command="delete",
+        summary="Delete a message.",
+        kind="message",
+        reply=MessageDeleted,
     ),
     Operation(
         name="list_models",

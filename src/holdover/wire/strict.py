@@ -20,8 +20,10 @@ from msgspec import UNSET
 from . import refusals
 from .assistants import CreateAssistant, ModifyAssistant
 from .ids import PREFIXES
+from .messages import CreateMessage, ImageFilePart, MessageQuery
 from .pages import PageQuery
 from .refusals import Refused
+from .threads import CreateThread, ModifyThread
 from .tools import CodeInterpreterResources, NewToolResources, ToolResources
 from .vector_stores import StaticChunking
 
@@ -334,9 +336,29 @@ def _join(path: str, key: str) -> str:
 # ---------------------------------------------------------------- rules that span more than one field
 
 
-def _check_assistant(body: CreateAssistant | ModifyAssistant) -> None:
+def _check_message_query(query: MessageQuery) -> None:
+    if query.run_id:
+        check_id("run_id", query.run_id, "run")
+
+
+def _check_resources(body: CreateAssistant | ModifyAssistant | CreateThread | ModifyThread) -> None:
     if body.tool_resources:
         _check_tool_resources(body.tool_resources)
+
+
+def _check_thread(body: CreateThread) -> None:
+    _check_resources(body)
+    for index, message in enumerate(body.messages or ()):
+        _check_message(message, f"messages[{index}].")
+
+
+def _check_message(body: CreateMessage, path: str = "") -> None:
+    if not isinstance(body.content, str):
+        for index, part in enumerate(body.content):
+            if isinstance(part, ImageFilePart):
+                check_id(f"{path}content[{index}].image_file.file_id", part.image_file.file_id, "file")
+    for index, attachment in enumerate(body.attachments or ()):
+        check_id(f"{path}attachments[{index}].file_id", attachment.file_id, "file")
 
 
 def _check_tool_resources(resources: NewToolResources | ToolResources) -> None:
@@ -384,8 +406,12 @@ def check_id(path: str, value: str, kind: str) -> None:
 
 
 _RULES: dict[Any, Any] = {
-    CreateAssistant: _check_assistant,
-    ModifyAssistant: _check_assistant,
+    CreateAssistant: _check_resources,
+    ModifyAssistant: _check_resources,
+    CreateThread: _check_thread,
+    ModifyThread: _check_resources,
+    CreateMessage: _check_message,
+    MessageQuery: _check_message_query,
 }
 
 __all__ = ["PageQuery", "Refused", "check_id", "decode_body", "decode_query", "from_plain", "parse_json"]

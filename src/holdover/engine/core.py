@@ -1,0 +1,110 @@
+"""What all operations stand on: the store, the clock, identifiers, and the errors for ids that refer to nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from holdover.errors import NotFoundError
+from holdover.store.protocol import Kind, MissingReference, Repeatable, Store, UnknownCursor
+from holdover.wire import ids
+from holdover.wire.pages import DEFAULT_LIMIT, PageQuery, splice_page
+from holdover.wire.refusals import shortened
+
+encode = msgspec.json.Encoder().encode
+
+
+class RetryKey(msgspec.Struct, frozen=True):
+    """A caller's ``Idempotency-Key`` and a digest of what came with it."""
+
+    key: str
+    fingerprint: bytes
+
+
+class Core:
+    """Carries out operations.
+
+    Args:
+        store: Where objects are kept.
+        clock: Returns the time in Unix seconds.
+        entropy: Returns that many random bytes; identifiers are made of them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        entropy: ids.Entropy = os.urandom,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _new_id(self, kind: str) -> str:
+        return ids.new_id(kind, self._entropy)
+
+    async def _document(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bytes:
+        document = await self._store.get(kind, identifier, owner=owner)
+        if document is None:
+            raise not_found(kind, identifier)
+        return document
+
+    async def _page(
+        self, kind: Kind, query: PageQuery, *, owner: str | None = None, run_id: str | None = None
+    ) -> bytes:
+        try:
+            page = await self._store.page(
+                kind,
+                limit=query.limit or DEFAULT_LIMIT,
+                ascending=query.order == "asc",
+                after=query.after or None,
+                before=query.before or None,
+                owner=owner,
+                run_id=run_id,
+            )
+        except UnknownCursor as unknown:
+            raise not_found(kind, unknown.id) from None
+        return splice_page(page.ids, page.documents, has_more=page.has_more)
+
+
+def repeatable(operation: str, retry_key: RetryKey | None, now: int) -> Repeatable | None:
+    """Return what a store needs to know of a request that may be repeated."""
+    if retry_key is None:
+        return None
+    return Repeatable(operation=operation, key=retry_key.key, fingerprint=retry_key.fingerprint, now=now)
+
+
+def not_found(kind: str, identifier: str) -> NotFoundError:
+    """Return the hosted API's error for an id that refers to nothing."""
+    shown = shortened(identifier)
+    if kind == "file":
+        return NotFoundError(f"No such File object: {shown}", param="id")
+    return NotFoundError(f"No {ids.NOUNS[kind]} found with id '{shown}'.")
+
+
+@contextmanager
+def references_told() -> Iterator[None]:
+    """Turn a reference that the store misses into the hosted API's error."""
+    try:
+        yield
+    except MissingReference as missing:
+        raise not_found(missing.reference.kind, missing.reference.id) from None
+
+
+def refuse_files(file_ids: Sequence[str]) -> None:
+    """Say that a file does not exist.
+
+    Raises:
+        NotFoundError: There is an id among them.
+    """
+    # Files cannot be uploaded yet, so every id of one refers to nothing.
+    for each in file_ids:
+        raise not_found("file", each)

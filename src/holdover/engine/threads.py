@@ -1,0 +1,121 @@
+"""Threads: the rules and the operations.
+
+Source: createThread, modifyThread and ThreadObject; defaults and echoes are those of the recorded exchanges.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from holdover.store.protocol import Modification, NewObject
+from holdover.wire.pages import PageQuery
+from holdover.wire.record import UNSET
+from holdover.wire.threads import CreateThread, ModifyThread, Thread, ThreadDeleted
+from holdover.wire.tools import ToolResources
+
+from .core import Core, RetryKey, encode, not_found, references_told, repeatable
+from .messages import new_messages
+from .tool_resources import merged, provide, required, settled
+
+#: How a thread without resources ends when it is made or changed, and how it ends when it is read: the recordings
+#: show an empty list of the code interpreter only then.
+_WITHOUT_RESOURCES = b'"tool_resources":{}}'
+_READ_WITHOUT_RESOURCES = b'"tool_resources":{"code_interpreter":{"file_ids":[]}}}'
+
+
+def new_thread(body: CreateThread, *, id: str, created_at: int, resources: ToolResources) -> Thread:
+    """Return the thread that a body describes, with the resources that its own have come to."""
+    return Thread(id=id, created_at=created_at, metadata=body.metadata or {}, tool_resources=settled([], resources))
+
+
+def modified_thread(thread: Thread, body: ModifyThread) -> Thread:
+    """Return a thread with a modification applied; fields that the body leaves out keep their values."""
+    return msgspec.structs.replace(
+        thread,
+        metadata=thread.metadata if body.metadata is UNSET else body.metadata or {},
+        tool_resources=settled([], merged(thread.tool_resources, body.tool_resources)),
+    )
+
+
+def as_read(document: bytes) -> bytes:
+    """Return a thread's document as reading it gives it."""
+    if document.endswith(_WITHOUT_RESOURCES):
+        return document.removesuffix(_WITHOUT_RESOURCES) + _READ_WITHOUT_RESOURCES
+    return document
+
+
+class ThreadOperations(Core):
+    """The operations on threads."""
+
+    async def create_thread(self, body: CreateThread, retry_key: RetryKey | None = None) -> bytes:
+        """Make a thread, its first messages, and the vector store its helper describes.
+
+        Raises:
+            NotFoundError: The body names a file or a vector store that does not exist.
+            BadRequestError: A message says nothing, or the retry key came with another body before.
+        """
+        now = self._now()
+        provided = provide(body.tool_resources, now=now, entropy=self._entropy)
+        thread = new_thread(body, id=self._new_id("thread"), created_at=now, resources=provided.resources)
+        document = encode(thread)
+        bodies = body.messages or []
+        messages = new_messages(
+            bodies, ids=[self._new_id("message") for _ in bodies], thread_id=thread.id, created_at=now
+        )
+        with references_told():
+            return await self._store.create(
+                [
+                    *provided.made,
+                    NewObject(kind="thread", id=thread.id, created_at=now, document=document),
+                    *messages,
+                ],
+                reply=document,
+                requires=provided.requires,
+                repeatable=repeatable("create_thread", retry_key, now),
+            )
+
+    async def get_thread(self, thread_id: str) -> bytes:
+        """Return a thread.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        return as_read(await self._document("thread", thread_id))
+
+    async def list_threads(self, query: PageQuery) -> bytes:
+        """Return a page of threads.
+
+        Raises:
+            NotFoundError: A cursor is not the id of any thread, present or deleted.
+        """
+        return await self._page("thread", query)
+
+    async def modify_thread(self, thread_id: str, body: ModifyThread) -> bytes:
+        """Change a thread.
+
+        Raises:
+            NotFoundError: There is none with this id, or the body names an object that does not exist.
+        """
+        requires = required(body.tool_resources)
+
+        def change(document: bytes) -> Modification:
+            return Modification(encode(modified_thread(_decode(document), body)), requires)
+
+        with references_told():
+            changed = await self._store.modify("thread", thread_id, change)
+        if changed is None:
+            raise not_found("thread", thread_id)
+        return changed
+
+    async def delete_thread(self, thread_id: str) -> bytes:
+        """Delete a thread and its messages.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        if not await self._store.delete("thread", thread_id):
+            raise not_found("thread", thread_id)
+        return encode(ThreadDeleted(id=thread_id))
+
+
+_decode = msgspec.json.Decoder(Thread).decode

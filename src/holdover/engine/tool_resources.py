@@ -1,0 +1,104 @@
+"""What tools work on, for assistants and threads alike: how it is given, merged, made and echoed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from holdover.store.protocol import NewObject, Reference
+from holdover.wire import ids
+from holdover.wire.record import UNSET, UnsetType
+from holdover.wire.tools import (
+    AssistantTool,
+    CodeInterpreterResources,
+    CodeInterpreterTool,
+    FileSearchResources,
+    NewToolResources,
+    ToolResources,
+)
+from holdover.wire.vector_stores import NewVectorStore
+
+from .core import encode, refuse_files
+from .vector_stores import kept_aside, new_vector_store
+
+
+class Provided(msgspec.Struct, frozen=True, kw_only=True):
+    """What a body's ``tool_resources`` come to: themselves, the stores to be made, and those that must exist."""
+
+    resources: ToolResources
+    made: list[NewObject]
+    requires: list[Reference]
+
+
+def provide(given: NewToolResources | None | UnsetType, *, now: int, entropy: ids.Entropy) -> Provided:
+    """Return what the ``tool_resources`` of a creation come to.
+
+    Raises:
+        NotFoundError: A file is named; there are none yet.
+    """
+    given = given or NewToolResources()
+    refuse_files(_file_ids(given.code_interpreter))
+    search = given.file_search or None
+    made = [_vector_store(each, now, entropy) for each in (search.vector_stores or () if search else ())]
+    named = list(search.vector_store_ids or ()) if search else []
+    chosen = named or [each.id for each in made]
+    return Provided(
+        resources=ToolResources(
+            code_interpreter=given.code_interpreter,
+            file_search=FileSearchResources(vector_store_ids=chosen) if chosen else UNSET,
+        ),
+        made=made,
+        requires=[Reference("vector_store", each) for each in named],
+    )
+
+
+def required(change: ToolResources | None | UnsetType) -> list[Reference]:
+    """Return what the ``tool_resources`` of a modification need to exist.
+
+    Raises:
+        NotFoundError: A file is named; there are none yet.
+    """
+    if not change:
+        return []
+    refuse_files(_file_ids(change.code_interpreter))
+    search = change.file_search
+    return [Reference("vector_store", each) for each in (search.vector_store_ids or () if search else ())]
+
+
+def merged(resources: ToolResources | None, change: ToolResources | None | UnsetType) -> ToolResources:
+    """Apply a change tool by tool: each tool's resources are replaced whole, or kept when not mentioned."""
+    resources = resources or ToolResources()
+    if change is UNSET:
+        return resources
+    if change is None:
+        return ToolResources()
+    return ToolResources(
+        code_interpreter=_kept(change.code_interpreter, resources.code_interpreter),
+        file_search=_kept(change.file_search, resources.file_search),
+    )
+
+
+def settled(tools: list[AssistantTool], resources: ToolResources) -> ToolResources:
+    """Return resources as they are echoed: the code interpreter's list is there whenever the tool is."""
+    file_ids = _file_ids(resources.code_interpreter)
+    has_interpreter = any(isinstance(tool, CodeInterpreterTool) for tool in tools)
+    search = resources.file_search
+    return ToolResources(
+        code_interpreter=CodeInterpreterResources(file_ids=file_ids) if file_ids or has_interpreter else UNSET,
+        file_search=search if search and search.vector_store_ids else UNSET,
+    )
+
+
+def _file_ids(interpreter: CodeInterpreterResources | None | UnsetType) -> list[str]:
+    return list(interpreter.file_ids or ()) if interpreter else []
+
+
+def _kept(given: Any, otherwise: Any) -> Any:
+    return otherwise if given is UNSET else given
+
+
+def _vector_store(body: NewVectorStore, now: int, entropy: ids.Entropy) -> NewObject:
+    refuse_files(body.file_ids or [])
+    made = new_vector_store(body, id=ids.new_vector_store_id(now, entropy), created_at=now)
+    return NewObject(kind="vector_store", id=made.id, created_at=now, document=encode(made), extra=kept_aside(body))
