@@ -7,7 +7,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 import msgspec
@@ -80,7 +80,7 @@ def test_an_operations_function_and_methods_have_one_docstring_that_says_its_end
     (doc,) = docs
     assert doc is not None
     assert f"Endpoint: ``{operation.method} {operation.path}``" in doc
-    assert f"Source: {operation.operation_id}." in doc
+    assert f"Source: {'an extension' if operation.is_extension else operation.operation_id}." in doc
 
 
 def required(operation: Operation) -> list[str]:
@@ -115,7 +115,14 @@ def test_an_operation_refuses_any_other_option(operation: Operation) -> None:
         getattr(Client(transport=Recorder(operation)), operation.name)(*arguments, nonsense=1)
 
 
-SAMPLES = {"assistant_id": "asst_1", "model": "gpt-4o"}
+SAMPLES = {
+    "assistant_id": "asst_1",
+    "thread_id": "thread_1",
+    "message_id": "msg_1",
+    "model": "gpt-4o",
+    "role": "user",
+    "content": "Hello.",
+}
 
 
 def sample_arguments(operation: Operation) -> list[str]:
@@ -128,7 +135,8 @@ def sample(record: Any) -> Any:
     for each in msgspec.structs.fields(record):
         kind = get_origin(each.type) or each.type
         if each.required:
-            plain[each.encode_name] = [] if kind is list else 1 if kind is int else "x"
+            first = get_args(each.type)[0] if kind is Literal else "x"
+            plain[each.encode_name] = [] if kind is list else 1 if kind is int else first
     return plain
 
 

@@ -124,6 +124,73 @@ def test_a_list_is_a_page_or_everything(five: list[str], invoke: Any) -> None:
     assert [json.loads(line)["id"] for line in everything.stdout.splitlines()] == five
 
 
+# --------------------------------------------------------------------------------- threads and messages
+
+
+@pytest.fixture
+def thread(holdover: Any) -> str:
+    """The id of a thread with two messages."""
+    messages = '[{"role": "user", "content": "One?"}]'
+    made = answered(holdover("threads", "create", "--messages", messages, "--message", "Two?", "--metadata", "a=b"))
+    assert made["metadata"] == {"a": "b"}
+    identifier: str = made["id"]
+    return identifier
+
+
+def texts(page: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(each["role"], each["content"][0]["text"]["value"]) for each in page["data"]]
+
+
+def test_a_thread_is_made_shown_changed_and_deleted(holdover: Any, thread: str) -> None:
+    assert texts(answered(holdover("messages", "list", thread, "--order", "asc"))) == [
+        ("user", "One?"),
+        ("user", "Two?"),
+    ]
+    assert answered(holdover("threads", "show", thread))["metadata"] == {"a": "b"}
+    assert answered(holdover("threads", "modify", thread, "--metadata", "c=d"))["metadata"] == {"c": "d"}
+    assert answered(holdover("threads", "modify", thread, "--null", "metadata"))["metadata"] == {}
+    assert answered(holdover("threads", "list", "--limit", "1"))["data"][0]["id"] == thread
+    assert answered(holdover("threads", "delete", thread))["deleted"] is True
+    gone = holdover("messages", "list", thread)
+    assert (gone.exit_code, gone.stderr) == (4, f"holdover: No thread found with id '{thread}'.\n")
+
+
+def test_a_message_is_made_shown_changed_and_deleted(holdover: Any, thread: str, tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Three?")
+    made = answered(holdover("messages", "create", thread, f"@{letter}", "--metadata", "a=b"))
+    assert texts({"data": [made]}) == [("user", "Three?")]
+    assert answered(holdover("messages", "show", thread, made["id"])) == made
+    changed = answered(holdover("messages", "modify", thread, made["id"], "--null", "metadata"))
+    assert (changed["id"], changed["metadata"]) == (made["id"], {})
+    spoken = answered(holdover("messages", "create", thread, "@-", "--role", "assistant", input="Four."))
+    assert texts({"data": [spoken]}) == [("assistant", "Four.")]
+    both = holdover("messages", "delete", thread, made["id"], "msg_gone", spoken["id"])
+    assert (both.exit_code, both.stderr) == (4, "holdover: No message found with id 'msg_gone'.\n")
+    everything = holdover("messages", "list", thread, "--all", "--limit", "1")
+    assert [json.loads(line)["content"][0]["text"]["value"] for line in everything.stdout.splitlines()] == [
+        "Two?",
+        "One?",
+    ]
+    assert answered(holdover("messages", "list", thread, "--run-id", "run_none"))["data"] == []
+
+
+def test_a_message_has_parts_or_a_text(holdover: Any, thread: str) -> None:
+    parts = '[{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]'
+    made = answered(holdover("messages", "create", thread, "--content", parts, "--attachments", "[]"))
+    assert [each["type"] for each in made["content"]] == ["text", "image_url"]
+    for words in ((), ("text", "--content", parts)):
+        refused = holdover("messages", "create", thread, *words)
+        assert (refused.exit_code, "TEXT" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("words", [("threads", "modify", "thread_1"), ("messages", "modify", "thread_1", "msg_1")])
+def test_a_modification_of_nothing_is_misuse(holdover: Any, words: tuple[str, ...]) -> None:
+    refused = holdover(*words)
+    assert (refused.exit_code, "nothing to change" in refused.stderr) == (2, True)
+    assert "cannot have a value and be null" in holdover(*words, "--metadata", "a=b", "--null", "metadata").stderr
+
+
 # ---------------------------------------------------------------------------------------------- models
 
 

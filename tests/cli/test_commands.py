@@ -14,9 +14,11 @@ import pytest
 from holdover import __version__
 from holdover.cli.main import COMMANDS, main
 from holdover.wire.assistants import CreateAssistant, ModifyAssistant
+from holdover.wire.messages import MessageQuery, ModifyMessage
 from holdover.wire.models import KNOWN_MODELS
 from holdover.wire.operations import OPERATIONS
 from holdover.wire.pages import PageQuery
+from holdover.wire.threads import CreateThread, ModifyThread
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
@@ -42,7 +44,16 @@ def test_every_operation_has_its_command() -> None:
 
 @pytest.mark.parametrize(
     ("words", "record"),
-    [("assistants create", CreateAssistant), ("assistants modify", ModifyAssistant), ("assistants list", PageQuery)],
+    [
+        ("assistants create", CreateAssistant),
+        ("assistants modify", ModifyAssistant),
+        ("assistants list", PageQuery),
+        ("threads create", CreateThread),
+        ("threads modify", ModifyThread),
+        ("threads list", PageQuery),
+        ("messages modify", ModifyMessage),
+        ("messages list", MessageQuery),
+    ],
 )
 def test_every_member_of_a_request_is_an_option(words: str, record: Any) -> None:
     assert set(record.__struct_fields__) <= parameters(words)
@@ -61,7 +72,7 @@ def test_help_begins_with_a_sentence_and_an_example(words: str, command: click.C
     assert f"holdover {words}" in example
 
 
-@pytest.mark.parametrize("arguments", [(), ("assistants",), ("models",)])
+@pytest.mark.parametrize("arguments", [(), ("assistants",), ("threads",), ("messages",), ("models",)])
 def test_a_group_alone_shows_its_help(invoke: Any, arguments: tuple[str, ...]) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 0
@@ -128,9 +139,13 @@ def test_words_are_completed(invoke: Any, words: list[str], expected: set[str]) 
     assert {line.partition(",")[2] for line in result.stdout.splitlines()} == expected
 
 
-def test_null_can_be_given_to_every_field_that_takes_it() -> None:
-    null = next(each for each in dict(commands())["assistants modify"].params if each.name == "nulls")
+@pytest.mark.parametrize(
+    ("words", "record"),
+    [("assistants modify", ModifyAssistant), ("threads modify", ModifyThread), ("messages modify", ModifyMessage)],
+)
+def test_null_can_be_given_to_every_field_that_takes_it(words: str, record: Any) -> None:
+    null = next(each for each in dict(commands())[words].params if each.name == "nulls")
     assert isinstance(null.type, click.Choice)
-    hints = get_type_hints(ModifyAssistant)
-    takes_null = {name for name in ModifyAssistant.__struct_fields__ if NoneType in get_args(hints[name])}
+    hints = get_type_hints(record)
+    takes_null = {name for name in record.__struct_fields__ if NoneType in get_args(hints[name])}
     assert set(null.type.choices) == takes_null

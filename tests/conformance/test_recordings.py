@@ -1,7 +1,11 @@
 """Recorded exchanges of the hosted API, made again with the service: same status, same keys in the same order.
 
-A recording names objects that this service does not have. What it presupposes is made first (an assistant, a vector
-store), and from then on its ids stand for ours. Ids, times and names of organisations differ; all else must not.
+A recording names objects that this service does not have. What it presupposes is made first (an assistant, a thread, a
+message, a vector store), and from then on its ids stand for ours. Ids, times and names of organisations differ; all
+else must not.
+
+Left out, since what they show cannot be made yet: runs and run steps; a thread from its first run on, which shows what
+the run said; messages with attachments, which name uploaded files.
 """
 
 from __future__ import annotations
@@ -19,15 +23,25 @@ import pytest
 RECORDED = Path(__file__).parents[3] / "shared" / "contract" / "recorded"
 
 #: Paths of this release, beneath which every exchange is made again.
-REPLAYED = re.compile(r"/(assistants|models)(/[^/]+)?\Z")
+REPLAYED = re.compile(r"/((assistants|models|threads)(/(?!runs\Z)[^/]+)?|threads/[^/]+/messages(/[^/]+)?)\Z")
+#: What begins a run in a thread.
+RUN = re.compile(r"/threads/([^/]+)/runs\Z")
 
-ID = re.compile(r"\b(asst_|vs_|file-)[A-Za-z0-9]+")
+ID = re.compile(r"\b(asst_|thread_|msg_|run_|vs_|file-)[A-Za-z0-9]+")
 
-#: What assistants of the hosted API's first version had, and those of the second have not.
-V1_KEYS = {"file_ids"}
-
-#: Keys that the hosted API added after some recordings were made.
-LATER_KEYS = {"reasoning_effort"}
+#: Keys that are sent and were not recorded, by object, and what stands there: those that the hosted API added after
+#: some recordings were made, and those that the published reference requires of messages and recordings do not have.
+ADDED: dict[str, dict[str, Any]] = {
+    "assistant": {"reasoning_effort": None},
+    "thread.message": {
+        "status": "completed",
+        "incomplete_details": None,
+        "incomplete_at": None,
+        "completed_at": int,
+    },
+}
+#: What the answer to a message's modification has besides: recorded is ``file_ids`` in its place.
+ADDED_TO_MODIFIED = {"attachments": []}
 
 #: What every answer's headers look like.
 HEADERS: dict[str, str] = {
@@ -44,7 +58,7 @@ def recordings() -> list[Any]:
     found = []
     for path in sorted(RECORDED.glob("*.json")):
         exchanges = json.loads(path.read_text(encoding="utf-8"))["exchanges"]
-        mine = [each for each in exchanges if REPLAYED.match(each["request"]["path"])]
+        mine = list(without_runs(exchanges))
         if mine:
             skip = [pytest.mark.skip(reason="answered in the shape of assistants=v1")] * all(map(is_v1, mine))
             found.append(pytest.param(mine, id=path.stem, marks=skip))
@@ -52,10 +66,24 @@ def recordings() -> list[Any]:
     return found or [pytest.param([], id="absent", marks=absent)]
 
 
+def without_runs(exchanges: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the exchanges that can be made again: without runs, what they said, and attachments."""
+    run_in: set[str] = set()
+    for exchange in exchanges:
+        request = exchange["request"]
+        if begun := RUN.match(request["path"]):
+            run_in.add(begun[1])
+        is_beside_runs = not any(thread in request["path"] for thread in run_in)
+        names_files = '"attachments"' in json.dumps(request["body"])
+        if REPLAYED.match(request["path"]) and is_beside_runs and not names_files:
+            yield exchange
+
+
 def is_v1(exchange: dict[str, Any]) -> bool:
-    body = exchange["response"].get("body") or {}
-    shown = [body, *(body.get("data") or [])] if isinstance(body, dict) else []
-    return any(V1_KEYS & each.keys() for each in shown if isinstance(each, dict))
+    """Whether it is of the API's first version, whose objects had another shape."""
+    return any(
+        name.lower() == "openai-beta" and "v1" in value for name, value in exchange["request"]["headers"].items()
+    )
 
 
 class Replay:
@@ -83,9 +111,11 @@ class Replay:
         if exchange["response"]["status"] >= 400:
             return
         self._make_vector_stores(request["body"])
-        named = ID.search(request["path"])
-        if named and named[0] not in self.ids:
-            self.ids[named[0]] = self._new_assistant(named[0])
+        for named in ID.finditer(request["path"]):
+            if named[0] not in self.ids and named[1] == "asst_":
+                self.ids[named[0]] = self._new_assistant(named[0])
+            elif named[0] not in self.ids:
+                self.ids[named[0]] = self._new_in_threads(named[0], self._ours(request["path"][: named.start() - 1]))
 
     def _make_vector_stores(self, value: Any) -> None:
         for found in ID.finditer(json.dumps(value)):
@@ -110,6 +140,16 @@ class Replay:
         }
         made = self._ask("POST", "/assistants", body=self._ours({"model": "gpt-4o", **body}))[2]
         new: str = made["id"]
+        return new
+
+    def _new_in_threads(self, identifier: str, path: str) -> str:
+        """Make a thread or a message that the recording presupposes, as it is first shown there."""
+        shown = first_shown(identifier, self._exchanges)
+        body = {"metadata": shown.get("metadata")}
+        if path.endswith("/messages"):
+            parts = [{"type": "text", "text": each["text"]["value"]} for each in shown.get("content", [])]
+            body |= {"role": shown.get("role", "user"), "content": parts or "Hello."}
+        new: str = self._ask("POST", path, body=body)[2]["id"]
         return new
 
     # The exchange itself
@@ -165,9 +205,11 @@ class Replay:
         if isinstance(expected.get("data"), list):
             pairs = zip(expected["data"], body["data"], strict=True)
             return {**expected, "data": [self._as_now(recorded, now) for recorded, now in pairs]}
-        added = LATER_KEYS & (body.keys() - expected.keys()) if expected.get("object") == "assistant" else set()
-        assert all(body[name] is None for name in added)
-        return {name: expected.get(name) for name in body if name in expected or name in added} | expected
+        may_be_added = ADDED.get(expected.get("object", ""), {}) | (ADDED_TO_MODIFIED if "file_ids" in expected else {})
+        added = {name: body[name] for name in body if name in may_be_added and name not in expected}
+        assert all(value == may_be_added[name] or type(value) is may_be_added[name] for name, value in added.items())
+        assert [name for name in body if name not in added] == list(expected)
+        return {name: added.get(name, expected.get(name)) for name in body}
 
     def _ours(self, value: Any) -> Any:
         """Return a value of the recording with its ids replaced by ours."""
@@ -239,11 +281,11 @@ def merge(known: list[str | None], ids: list[str | None]) -> None:
 
 
 def first_shown(identifier: str, exchanges: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return an assistant as it is first shown, without its id; nothing where it never is."""
+    """Return an object as it is first shown; nothing where it never is."""
     for exchange in exchanges:
         body = exchange["response"].get("body")
         for shown in [body, *(body.get("data") or [])] if isinstance(body, dict) else []:
-            if shown.get("id") == identifier and shown.get("object") == "assistant":
+            if shown.get("id") == identifier and not shown.get("deleted"):
                 return dict(shown)
     return {}
 

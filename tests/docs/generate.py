@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import click
+import msgspec
 from tests.docs.blocks import PAGES
 
 import holdover
@@ -60,7 +61,8 @@ def operations() -> str:
 def _operation(operation: Operation) -> str:
     summary, _, rest = inspect.cleandoc(getattr(holdover.Client, operation.name).__doc__).partition("\n\n")
     said = dict(re.findall(r"(?ms)^(\w+):\s(.*?)(?=^\w+:\s|\Z)", rest))
-    required = [*operation.arguments, *(["model"] if operation.name == "create_assistant" else [])]
+    body = msgspec.structs.fields(operation.body) if operation.body is not None else ()
+    required = [*operation.arguments, *(each.encode_name for each in body if each.required)]
     parts = [
         f"## {operation.name}\n\n{_flat(summary)}",
         f"`{operation.method} /v1{operation.path}`, in Python "
@@ -245,6 +247,10 @@ def _created(more: str) -> Provoke:
     return _asked("POST", "/assistants", '{"model": "gpt-4o", ' + more + "}")
 
 
+def _in_thread(method: str, path: str, body: str | None = None) -> Provoke:
+    return lambda client: _asked(method, f"/threads/{client.create_thread().id}/messages{path}", body)(client)
+
+
 def _sent(headers: dict[str, str]) -> Provoke:
     def provoke(client: holdover.Client) -> APIStatusError:
         with holdover.embedded(http_headers=headers) as other:
@@ -272,6 +278,8 @@ _PAIRS = ", ".join(f'"{number}": ""' for number in range(17))
 #: places; ours); and how to bring it about.
 _SITUATIONS: tuple[tuple[str, str, Provoke], ...] = (
     ("unknown assistant", "hosted", _asked("GET", "/assistants/asst_abc")),
+    ("unknown thread", "hosted", _asked("GET", "/threads/thread_abc")),
+    ("unknown message, or one of another thread", "elsewhere", _in_thread("GET", "/msg_abc")),
     ("unknown cursor", "hosted", _asked("GET", "/assistants?after=asst_abc")),
     ("unknown vector store", "hosted", _created('"tool_resources": {"file_search": {"vector_store_ids": ["vs_abc"]}}')),
     ("unknown file", "hosted", _created('"tool_resources": {"code_interpreter": {"file_ids": ["file-abc"]}}')),
@@ -279,7 +287,7 @@ _SITUATIONS: tuple[tuple[str, str, Provoke], ...] = (
     ("model that cannot be deleted", "ours", _asked("DELETE", "/models/gpt-4o")),
     ("id of another kind", "hosted", _asked("GET", "/assistants/thread_abc")),
     ("cursor of another kind", "elsewhere", _asked("GET", "/assistants?after=thread_abc")),
-    ("unknown path", "hosted", _asked("POST", "/threads", "{}")),
+    ("unknown path", "hosted", _asked("POST", "/files", "{}")),
     ("wrong method", "elsewhere", _asked("PUT", "/assistants")),
     ("body is not JSON, or has a key twice", "hosted", _asked("POST", "/assistants", "{")),
     ("parameter missing", "hosted", _asked("POST", "/assistants", "{}")),
@@ -294,6 +302,8 @@ _SITUATIONS: tuple[tuple[str, str, Provoke], ...] = (
     ("number too large", "elsewhere", _asked("GET", "/assistants?limit=1000")),
     ("number too small", "elsewhere", _created('"temperature": -1')),
     ("array too long", "hosted", _created('"tool_resources": {"file_search": {"vector_store_ids": ["vs_a", "vs_b"]}}')),
+    ("array empty", "elsewhere", _in_thread("POST", "", '{"role": "user", "content": []}')),
+    ("message that says nothing", "hosted", _in_thread("POST", "", '{"role": "user", "content": ""}')),
     ("too many metadata pairs", "elsewhere", _created(f'"metadata": {{{_PAIRS}}}')),
     ("metadata key too long", "elsewhere", _created(f'"metadata": {{"{"k" * 65}": ""}}')),
     (

@@ -13,14 +13,22 @@ from tests.wire.strategies import plain, quick
 
 from holdover.engine.assistants import DEFAULTS, modified_assistant, new_assistant
 from holdover.wire.assistants import Assistant, CreateAssistant, ModifyAssistant
+from holdover.wire.record import UNSET
 from holdover.wire.strict import from_plain
+from holdover.wire.tools import FileSearchResources, NewToolResources, ToolResources
 
 RANKING = {"ranker": "default_2024_08_21", "score_threshold": 0.0, "hybrid_search": None}
 
 
 def created(vector_store_ids: list[str] | None = None, **fields: Any) -> Assistant:
+    """The assistant of a body; ``vector_store_ids`` are what its file search has come to."""
     body = from_plain({"model": "gpt-4o", **fields}, CreateAssistant)
-    return new_assistant(body, id="asst_1", created_at=1761861537, vector_store_ids=vector_store_ids or [])
+    given = body.tool_resources or NewToolResources()
+    resources = ToolResources(
+        code_interpreter=given.code_interpreter,
+        file_search=FileSearchResources(vector_store_ids=vector_store_ids) if vector_store_ids else UNSET,
+    )
+    return new_assistant(body, id="asst_1", created_at=1761861537, resources=resources)
 
 
 def modified(assistant: Assistant, **fields: Any) -> Assistant:

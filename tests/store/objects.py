@@ -10,18 +10,34 @@ DAY_S = 86_400
 NOW = 1_761_861_537
 
 
-def new(identifier: str, *, kind: Kind = "assistant", content: str = "") -> NewObject:
+def new(
+    identifier: str,
+    *,
+    kind: Kind = "assistant",
+    content: str = "",
+    owner: str | None = None,
+    run_id: str | None = None,
+) -> NewObject:
     """Return an object to be added; all of them bear the same second."""
-    return NewObject(kind=kind, id=identifier, created_at=NOW, document=document(identifier, content))
+    return NewObject(
+        kind=kind,
+        id=identifier,
+        created_at=NOW,
+        document=document(identifier, content),
+        owner=owner,
+        run_id=run_id,
+    )
 
 
 def document(identifier: str, content: str = "") -> bytes:
     return f'{{"id":"{identifier}","content":"{content}"}}'.encode()
 
 
-async def add(store: Store, *identifiers: str, kind: Kind = "assistant") -> None:
+async def add(
+    store: Store, *identifiers: str, kind: Kind = "assistant", owner: str | None = None, run_id: str | None = None
+) -> None:
     for each in identifiers:
-        await store.create([new(each, kind=kind)], reply=b"{}")
+        await store.create([new(each, kind=kind, owner=owner, run_id=run_id)], reply=b"{}")
 
 
 def repeatable(key: str = "k", content: bytes = b"content", *, now: int = NOW, operation: str = "create") -> Repeatable:

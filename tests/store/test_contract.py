@@ -164,6 +164,85 @@ async def test_a_page_that_follows_has_nothing_twice_whatever_comes_and_goes(sto
     assert await listed(store, ascending=False, after="asst_b") == ["asst_a"]
 
 
+# --------------------------------------------------------------------------------- what belongs to another
+
+
+async def two_threads(store: Store) -> None:
+    """Two threads whose messages were made by turns."""
+    await add(store, "thread_a", "thread_b", kind="thread")
+    for n in range(3):
+        await add(store, f"msg_a{n}", kind="message", owner="thread_a")
+        await add(store, f"msg_b{n}", kind="message", owner="thread_b", run_id=f"run_{n % 2}")
+
+
+async def messages(store: Store, owner: str, **asked: Any) -> list[str]:
+    return await listed(store, kind="message", owner=owner, **asked)
+
+
+async def test_an_object_is_found_with_its_owner_only(store: Store) -> None:
+    await two_threads(store)
+    assert await store.get("message", "msg_a0", owner="thread_a") == document("msg_a0")
+    assert await store.get("message", "msg_a0", owner="thread_b") is None
+    assert await store.modify("message", "msg_a0", becomes(b"{}"), owner="thread_b") is None
+    assert await store.delete("message", "msg_a0", owner="thread_b") is False
+    assert await store.modify("message", "msg_a0", becomes(b"changed"), owner="thread_a") == b"changed"
+    assert await store.get("message", "msg_a0", owner="thread_a") == b"changed"
+
+
+async def test_a_list_is_of_one_owner(store: Store) -> None:
+    await two_threads(store)
+    assert await messages(store, "thread_a") == ["msg_a0", "msg_a1", "msg_a2"]
+    assert await messages(store, "thread_b", ascending=False, limit=2) == ["msg_b2", "msg_b1"]
+    assert not (await page(store, kind="message", owner="thread_a", limit=3)).has_more
+    assert await messages(store, "thread_a", after="msg_a0") == ["msg_a1", "msg_a2"]
+    assert await messages(store, "thread_a", before="msg_a2", limit=1) == ["msg_a1"]
+    assert await messages(store, "thread_c") == []
+
+
+async def test_a_list_may_be_of_one_run(store: Store) -> None:
+    await two_threads(store)
+    assert await messages(store, "thread_b", run_id="run_0") == ["msg_b0", "msg_b2"]
+    assert await messages(store, "thread_b", run_id="run_0", after="msg_b1") == ["msg_b2"]
+    assert await messages(store, "thread_a", run_id="run_0") == []
+    assert (await page(store, kind="message", owner="thread_b", run_id="run_0", limit=1)).has_more
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_a_place_in_another_owners_list_is_no_cursor(store: Store, is_deleted: bool) -> None:
+    await two_threads(store)
+    if is_deleted:
+        assert await store.delete("message", "msg_b1", owner="thread_b")
+    assert await messages(store, "thread_b", after="msg_b1") == ["msg_b2"]
+    with pytest.raises(UnknownCursor):
+        await messages(store, "thread_a", after="msg_b1")
+
+
+async def test_an_owner_takes_with_it_what_belongs_to_it(store: Store) -> None:
+    await two_threads(store)
+    assert await store.delete("thread", "thread_a")
+    assert await messages(store, "thread_a") == []
+    assert await store.get("message", "msg_a0", owner="thread_a") is None
+    assert await messages(store, "thread_b") == ["msg_b0", "msg_b1", "msg_b2"]
+
+
+async def test_an_owner_and_what_belongs_to_it_are_created_together(store: Store) -> None:
+    made = [new("thread_a", kind="thread"), *(new(f"msg_{n}", kind="message", owner="thread_a") for n in range(3))]
+    await store.create(made, reply=b"{}")
+    assert await messages(store, "thread_a") == ["msg_0", "msg_1", "msg_2"]
+
+
+async def test_nothing_is_added_to_an_owner_that_is_not_there(store: Store) -> None:
+    await two_threads(store)
+    await store.delete("thread", "thread_a")
+    with pytest.raises(MissingReference):
+        await store.create(
+            [new("msg_x", kind="message", owner="thread_a")],
+            reply=b"{}",
+            requires=[Reference("thread", "thread_a")],
+        )
+    assert await messages(store, "thread_a") == []
+
+
 # ----------------------------------------------------------------------------------------- references
 
 

@@ -14,10 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from holdover.store.protocol import Store, UnknownCursor
+from holdover.store.protocol import Kind, NewObject, Page, Store, UnknownCursor
 
 from .conftest import STORES, Opener
-from .objects import becomes, document, listed, new
+from .objects import add, becomes, document, new, page
 
 
 class Entry(msgspec.Struct):
@@ -46,9 +46,11 @@ class Model:
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Does the same to a store and to the model."""
+    """Does the same to a store and to the model; every object has a neighbour that another owner's list holds."""
 
     open_store: Opener
+    kind: Kind = "assistant"
+    owner: str | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,6 +58,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="holdover-test-")
         self.runner = asyncio.Runner()
         self.store: Store = self.do(type(self).open_store(Path(self.folder.name)))
+        if self.owner is not None:
+            self.do(add(self.store, self.owner, "thread_other", kind="thread"))
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
@@ -64,6 +68,13 @@ class StoreMachine(RuleBasedStateMachine):
         self.do(self.store.close())
         self.runner.close()
         self.folder.cleanup()
+
+    def new(self, identifier: str) -> NewObject:
+        return new(identifier, kind=self.kind, owner=self.owner)
+
+    def page_of(self, **asked: Any) -> Page:
+        found: Page = self.do(page(self.store, kind=self.kind, owner=self.owner, **asked))
+        return found
 
     def entry(self, data: st.DataObject) -> Entry:
         return data.draw(st.sampled_from(self.model.entries))
@@ -75,14 +86,15 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def create(self, count: int) -> None:
-        made = [new(f"asst_{len(self.model.entries) + n}") for n in range(count)]
-        self.do(self.store.create(made, reply=b"{}"))
+        made = [self.new(f"asst_{len(self.model.entries) + n}") for n in range(count)]
+        beside = [new(f"other_{each.id}", kind=self.kind, owner="thread_other") for each in made if self.owner]
+        self.do(self.store.create([*made, *beside], reply=b"{}"))
         self.model.entries += [Entry(each.id, each.document) for each in made]
 
     @rule(data=st.data(), content=st.binary(max_size=4))
     def modify(self, data: st.DataObject, content: bytes) -> None:
         entry = self.entry(data)
-        changed = self.do(self.store.modify("assistant", entry.id, becomes(content)))
+        changed = self.do(self.store.modify(self.kind, entry.id, becomes(content), owner=self.owner))
         if entry.content is None:
             assert changed is None
         else:
@@ -92,7 +104,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         entry = self.entry(data)
-        assert self.do(self.store.delete("assistant", entry.id)) is (entry.content is not None)
+        assert self.do(self.store.delete(self.kind, entry.id, owner=self.owner)) is (entry.content is not None)
         entry.content = None
 
     @rule(data=st.data())
@@ -101,18 +113,18 @@ class StoreMachine(RuleBasedStateMachine):
         if entry.content is None:
             self.model.entries.remove(entry)
             self.model.entries.append(Entry(entry.id, document(entry.id)))
-            self.do(self.store.create([new(entry.id)], reply=b"{}"))
+            self.do(self.store.create([self.new(entry.id)], reply=b"{}"))
 
     @rule(data=st.data())
     def get(self, data: st.DataObject) -> None:
         entry = self.entry(data)
-        assert self.do(self.store.get("assistant", entry.id)) == entry.content
+        assert self.do(self.store.get(self.kind, entry.id, owner=self.owner)) == entry.content
 
     @rule(data=st.data(), limit=st.integers(1, 5), ascending=st.booleans())
     def page(self, data: st.DataObject, limit: int, ascending: bool) -> None:
         cursors = st.none() | st.sampled_from([each.id for each in self.model.entries])
         after, before = data.draw(cursors), data.draw(cursors)
-        got = self.do(self.store.page("assistant", limit=limit, ascending=ascending, after=after, before=before))
+        got = self.page_of(limit=limit, ascending=ascending, after=after, before=before)
         expected = self.model.page(limit=limit, ascending=ascending, after=after, before=before)
         assert (got.ids, got.documents, got.has_more) == expected
 
@@ -121,7 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
         seen: list[str] = []
         while True:
             after = seen[-1] if seen else None
-            part = self.do(self.store.page("assistant", limit=limit, ascending=ascending, after=after, before=None))
+            part = self.page_of(limit=limit, ascending=ascending, after=after)
             seen += part.ids
             if not part.has_more:
                 break
@@ -131,7 +143,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def ask_for_what_never_was(self) -> None:
         with pytest.raises(UnknownCursor):
-            self.do(self.store.page("assistant", limit=1, ascending=True, after="asst_never", before=None))
+            self.page_of(limit=1, after="asst_never")
 
     @rule()
     def open_again(self) -> None:
@@ -140,14 +152,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def lists_what_is_there(self) -> None:
-        assert self.do(listed(self.store, limit=1000)) == [
-            each.id for each in self.model.entries if each.content is not None
-        ]
+        assert self.page_of(limit=1000).ids == [each.id for each in self.model.entries if each.content is not None]
 
 
-@pytest.mark.parametrize("kind", STORES)
-def test_a_store_is_a_list_with_places(kind: str) -> None:
-    machine = type("Machine", (StoreMachine,), {"open_store": staticmethod(STORES[kind])})
+@pytest.mark.parametrize("database", STORES)
+@pytest.mark.parametrize(("kind", "owner"), [("assistant", None), ("message", "thread_mine")])
+def test_a_store_is_a_list_with_places(database: str, kind: Kind, owner: str | None) -> None:
+    members = {"open_store": staticmethod(STORES[database]), "kind": kind, "owner": owner}
+    machine = type("Machine", (StoreMachine,), members)
     run_state_machine_as_test(
         machine, settings=settings(deadline=None, max_examples=30, stateful_step_count=30, print_blob=True)
     )

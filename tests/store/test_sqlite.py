@@ -275,11 +275,15 @@ async def test_what_is_kept_at_hand_is_bounded(path: Path, monkeypatch: pytest.M
 async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None:
     """Page a million costs what page one costs."""
     store = await SQLiteStore.open(str(path))
-    for scan in sqlite.SCAN.values():
-        plan = store._reader.execute(
-            f"EXPLAIN QUERY PLAN {scan['assistant']}", {"low": 1, "high": 9, "limit": 1}
-        ).fetchall()
-        assert [row[3] for row in plan] == ["SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]
+    asked = {"low": 1, "high": 9, "limit": 1, "owner": "thread_a", "run_id": "run_a"}
+    plans = {
+        "assistant": "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        "message": "SEARCH messages USING INDEX messages_by_owner (owner=? AND seq>? AND seq<?)",
+    }
+    for (_, run), scan in sqlite.SCAN.items():
+        for kind in ["message"] if run else ["assistant", "message"]:
+            rows = store._reader.execute(f"EXPLAIN QUERY PLAN {scan[kind]}", asked).fetchall()
+            assert [row[3] for row in rows] == [plans[kind]]
     await store.close()
 
 

@@ -25,6 +25,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 json_objects = st.dictionaries(text, json_values, max_size=3)
 
 _ids = {"file_ids": "file", "vector_store_ids": "vector_store"}
+_id = {"file_id": "file"}
 
 
 def plain(record: Any) -> st.SearchStrategy[Any]:
@@ -62,6 +63,8 @@ def _StructType(node: Any) -> st.SearchStrategy[Any]:
 
 
 def _field(field: Any) -> st.SearchStrategy[Any]:
+    if field.encode_name in _id:
+        return text.map(lambda rest: PREFIXES[_id[field.encode_name]] + rest)
     if field.encode_name in _ids:
         ids = st.lists(text.map(lambda rest: PREFIXES[_ids[field.encode_name]] + rest), max_size=1)
         return ids | st.none() if _takes_null(field.type) else ids
@@ -92,7 +95,7 @@ def _FloatType(node: Any) -> st.SearchStrategy[Any]:
 
 
 def _ListType(node: Any) -> st.SearchStrategy[Any]:
-    return st.lists(_of(node.item_type), max_size=min(node.max_length or 2, 2))
+    return st.lists(_of(node.item_type), min_size=node.min_length or 0, max_size=min(node.max_length or 2, 2))
 
 
 def _DictType(node: Any) -> st.SearchStrategy[Any]:

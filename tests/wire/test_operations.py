@@ -24,6 +24,20 @@ def test_the_operations_on_assistants_are_the_published_ones() -> None:
     }
 
 
+def test_the_operations_on_messages_are_the_published_ones() -> None:
+    assert {each.operation_id: (each.method, each.path) for each in OPERATIONS if each.group == "messages"} == {
+        "createMessage": ("POST", "/threads/{thread_id}/messages"),
+        "getMessage": ("GET", "/threads/{thread_id}/messages/{message_id}"),
+        "listMessages": ("GET", "/threads/{thread_id}/messages"),
+        "modifyMessage": ("POST", "/threads/{thread_id}/messages/{message_id}"),
+        "deleteMessage": ("DELETE", "/threads/{thread_id}/messages/{message_id}"),
+    }
+
+
+def test_what_the_published_reference_does_not_have_is_marked() -> None:
+    assert [each.name for each in OPERATIONS if each.is_extension] == ["list_threads"]
+
+
 def test_names_commands_and_calls_are_unique() -> None:
     assert len(BY_NAME) == len(OPERATIONS)
     assert len({(each.group, each.command) for each in OPERATIONS}) == len(OPERATIONS)
@@ -45,7 +59,11 @@ def test_an_operation_is_complete(operation: Operation) -> None:
 
 
 def test_what_makes_an_object_can_be_repeated_safely() -> None:
-    assert [each.name for each in OPERATIONS if each.creates] == ["create_assistant"]
+    assert [each.name for each in OPERATIONS if each.creates] == [
+        "create_assistant",
+        "create_thread",
+        "create_message",
+    ]
 
 
 @each_operation
@@ -65,6 +83,21 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
     document = openapi_document("0")
     for name in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)):
         assert name in document["components"]["schemas"]
+
+
+def test_the_document_says_how_each_id_begins() -> None:
+    document = openapi_document("0")
+    listing = document["paths"]["/threads/{thread_id}/messages"]["get"]["parameters"]
+    assert {each["name"]: each["schema"]["pattern"] for each in listing if "pattern" in each["schema"]} == {
+        "thread_id": "^thread",
+        "run_id": "^run",
+        "after": "^msg",
+        "before": "^msg",
+    }
+    showing = document["paths"]["/threads/{thread_id}/messages/{message_id}"]["get"]["parameters"]
+    assert [each["schema"]["pattern"] for each in showing] == ["^thread", "^msg"]
+    for name in ("Attachment", "ImageFile"):
+        assert document["components"]["schemas"][name]["properties"]["file_id"]["pattern"] == "^file"
 
 
 def test_the_document_says_that_unknown_keys_of_requests_are_refused_and_of_answers_are_not() -> None:

@@ -5,6 +5,9 @@
     exit_codes.py   what a script learns from the exit status
     connection.py   the options of every call, and the client made of them
     values.py       what can be typed for an option: text, JSON, files
+    bodies.py       the options that nouns share
+    pages.py        lists: a page, or all
+    deletion.py     deleting several at once
     output.py       tables for people, JSON for programs
 
 Everything else is one file a command or a noun.

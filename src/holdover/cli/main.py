@@ -22,6 +22,8 @@ from .output import one_line
 COMMANDS: dict[str, str] = {
     "serve": "holdover.cli.serve:serve",
     "assistants": "holdover.cli.assistants:assistants",
+    "threads": "holdover.cli.threads:threads",
+    "messages": "holdover.cli.messages:messages",
     "models": "holdover.cli.models:models",
     "api": "holdover.cli.api:api",
     "doctor": "holdover.cli.doctor:doctor",
@@ -103,6 +105,7 @@ def main() -> None:
     holdover serve                                      start the service
     holdover assistants create gpt-4o --name Tutor      make an assistant
     holdover assistants list                            see it
+    holdover threads create --message 'What is 2 + 2?'  begin a conversation
     holdover doctor                                     when something is wrong
 
     A terminal gets tables, a pipe gets the API's JSON. Exit codes: 0 done, 1 failed, 2 misused, 3 no answer in

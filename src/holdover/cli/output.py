@@ -81,6 +81,16 @@ def write_fields(fields: Mapping[str, Any]) -> None:
     write_table(("", ""), fields.items())
 
 
+def write_object(record: Any, as_json: bool) -> None:
+    """Write one object of the service: its JSON, or a line for each field, times as local time."""
+    if as_json:
+        write_json(record)
+        return
+    fields = record.to_dict()
+    del fields["object"]
+    write_fields(fields | {"created_at": moment(record.created_at)})
+
+
 def write_hint(text: str) -> None:
     """Tell the person at the terminal something that is not part of the answer."""
     click.echo(visible(text), err=True)

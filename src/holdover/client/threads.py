@@ -61,7 +61,7 @@ class ThreadMethods(Core):
         return self._run(call("get_thread", thread_id, reply=Thread, options=options))
 
     def list_threads(self, **options: Unpack[PageOptions]) -> Page[Thread]:
-        """Return a list of threads, newest first. The hosted API had no such operation.
+        """Return a list of threads, newest first; the hosted API had no such operation.
 
         Endpoint: ``GET /threads``
 

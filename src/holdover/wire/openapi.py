@@ -62,9 +62,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     parameters = [_path_parameter(operation, name) for name in operation.arguments]
     if operation.query is not None:
         for name, schema in schemas[operation.query.__name__]["properties"].items():
-            parameters.append(
-                {"name": name, "in": "query", "required": False, "schema": _cursor(operation, name, schema)}
-            )
+            schema = _query_parameter(operation, name, schema)
+            parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
     if operation.creates:
         parameters.append(
             {
@@ -93,7 +92,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if operation.body is not None:
         result["requestBody"] = {
-            "required": True,
+            "required": any(field.required for field in msgspec.structs.fields(operation.body)),
             "content": {"application/json": {"schema": _reference(operation.body)}},
         }
     return result
@@ -106,10 +105,9 @@ def _path_parameter(operation: Operation, name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _cursor(operation: Operation, name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    if name in ("after", "before") and operation.kind is not None:
-        return {**schema, "pattern": _begins(operation.kind)}
-    return schema
+def _query_parameter(operation: Operation, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    kind = operation.kind if name in ("after", "before") else name.removesuffix("_id")
+    return {**schema, "pattern": _begins(kind)} if kind in PREFIXES else schema
 
 
 def _reference(record: Any) -> dict[str, Any]:
@@ -117,7 +115,8 @@ def _reference(record: Any) -> dict[str, Any]:
     return dict(reference)
 
 
-#: Lists of ids, by the name of their field, and the kind of object that each refers to.
+#: Ids and lists of ids, by the name of their field, and the kind of object that each refers to.
+_IDS = {"file_id": "file"}
 _ID_LISTS = {"file_ids": "file", "vector_store_ids": "vector_store"}
 
 
@@ -129,6 +128,9 @@ def _described(schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:
     for name, kind in _ID_LISTS.items():
         if name in properties:
             properties[name] = _with_items(properties[name], {"pattern": _begins(kind)})
+    for name, kind in _IDS.items():
+        if name in properties:
+            properties[name] = {**properties[name], "pattern": _begins(kind)}
     strict = {**schema, "properties": properties, "additionalProperties": False}
     if {"vector_store_ids", "vector_stores"} <= properties.keys():
         some = {"type": "array", "minItems": 1}

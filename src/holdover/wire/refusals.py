@@ -118,6 +118,15 @@ def array_too_long(path: str, limit: int, length: int) -> Refused:
     )  # observed
 
 
+def array_empty(path: str, least: int) -> Refused:
+    return Refused(
+        f"Invalid '{path}': empty array. Expected an array with minimum length {least}, but got an empty array "
+        "instead.",
+        param=path,
+        code="empty_array",
+    )  # observed elsewhere
+
+
 def number_out_of_range(path: str, kind: str, *, above: bool, limit: float, got: float) -> Refused:
     """``kind`` is "integer" or "decimal"."""
     side, sign, code = ("above maximum", "<=", "above_max") if above else ("below minimum", ">=", "below_min")

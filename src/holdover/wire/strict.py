@@ -298,6 +298,8 @@ def _explain_number(node: Any, value: float, path: str) -> None:
 
 
 def _explain_list(node: Any, value: list[Any], path: str) -> None:
+    if node.min_length is not None and not value:  # no list of this wire needs more than one item
+        raise refusals.array_empty(path, node.min_length)
     if node.max_length is not None and len(value) > node.max_length:
         raise refusals.array_too_long(path, node.max_length, len(value))
     for index, each in enumerate(value):
@@ -337,7 +339,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _check_message_query(query: MessageQuery) -> None:
-    if query.run_id:
+    if query.run_id is not UNSET:
         check_id("run_id", query.run_id, "run")
 
 
