@@ -11,14 +11,18 @@ import pytest
 
 #: Where ``make install`` puts it, with the packages of its time.
 OLD_SDK = Path(sys.prefix) / "openai-2024"
-TESTS = Path(__file__).with_name("test_official_sdk.py")
+TESTS = sorted(Path(__file__).parent.glob("test_official_sdk*.py"))
 
 
 @pytest.mark.skipif(not (OLD_SDK / "openai").is_dir(), reason="no SDK of 2024: `make install` brings it")
 def test_the_sdk_of_2024_finds_everything_as_it_was() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", str(TESTS), "-p", "no:cacheprovider", "-x"],
-        env={**os.environ, "PYTHONPATH": str(OLD_SDK), "SDK_UNDER_TEST": "1."},
+        [sys.executable, "-m", "pytest", *map(str, TESTS), "-p", "no:cacheprovider", "-x"],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(OLD_SDK), os.environ.get("PYTHONPATH", "")]),
+            "SDK_UNDER_TEST": "1.",
+        },
         cwd=Path(__file__).parent.parent.parent,
         capture_output=True,
         text=True,

@@ -12,8 +12,22 @@ from types import MappingProxyType
 from typing import Any, assert_type
 
 import holdover
-from holdover import UNSET, Assistant, AssistantDeleted, AsyncClient, Client, Data, Failure, Finish
+from holdover import (
+    UNSET,
+    Assistant,
+    AssistantDeleted,
+    AsyncClient,
+    Client,
+    Data,
+    Failure,
+    Finish,
+    Message,
+    MessageDeleted,
+    Thread,
+    ThreadDeleted,
+)
 from holdover.client.pages import AsyncPage, Page
+from holdover.wire.messages import ModifiedMessage
 from holdover.wire.models import ModelDeleted, ModelList, ModelObject
 from holdover.wire.tools import CodeInterpreterTool, FunctionDefinition, FunctionTool
 
@@ -25,6 +39,16 @@ assert_type(holdover.modify_assistant("asst_1"), Assistant)
 assert_type(holdover.delete_assistant("asst_1"), AssistantDeleted)
 assert_type(holdover.list_assistants(), Page[Assistant])
 assert_type(holdover.assistants.create_assistant("gpt-4o"), Assistant)
+assert_type(holdover.create_thread(messages=[{"role": "user", "content": "Hello."}]), Thread)
+assert_type(holdover.get_thread("thread_1"), Thread)
+assert_type(holdover.list_threads(limit=3), Page[Thread])
+assert_type(holdover.modify_thread("thread_1", metadata=None), Thread)
+assert_type(holdover.delete_thread("thread_1"), ThreadDeleted)
+assert_type(holdover.create_message("thread_1", "user", "Hello."), Message)
+assert_type(holdover.get_message("thread_1", "msg_1"), Message)
+assert_type(holdover.list_messages("thread_1", run_id="run_1"), Page[Message])
+assert_type(holdover.modify_message("thread_1", "msg_1", metadata={"a": "b"}), ModifiedMessage)
+assert_type(holdover.delete_message("thread_1", "msg_1"), MessageDeleted)
 assert_type(holdover.list_models(), ModelList)
 assert_type(holdover.retrieve_model("gpt-4o"), ModelObject)
 assert_type(holdover.delete_model("gpt-4o"), ModelDeleted)
@@ -46,6 +70,9 @@ async def async_client(client: AsyncClient) -> None:
     assert_type(await client.get_assistant("asst_1"), Assistant)
     assert_type(await client.modify_assistant("asst_1"), Assistant)
     assert_type(await client.delete_assistant("asst_1"), AssistantDeleted)
+    assert_type(await client.create_thread(), Thread)
+    assert_type(await client.create_message("thread_1", "user", "Hello."), Message)
+    assert_type(await client.list_messages("thread_1"), AsyncPage[Message])
     assert_type(await client.retrieve_model("gpt-4o"), ModelObject)
     page = await client.list_assistants()
     assert_type(page, AsyncPage[Assistant])
@@ -131,6 +158,11 @@ holdover.create_assistant("gpt-4o", tools=None)  # type: ignore[arg-type]
 holdover.create_assistant("gpt-4o", reasoning_effort="huge")  # type: ignore[arg-type]
 holdover.create_assistant("gpt-4o", response_format="json")  # type: ignore[arg-type]
 holdover.create_assistant("gpt-4o", response_format={"type": "xml"})  # type: ignore[arg-type]
+holdover.create_message("thread_1", "system", "Hello.")  # type: ignore[arg-type]
+holdover.create_message("thread_1", "user", [{"type": "text", "text": "Hello."}])
+holdover.create_message("thread_1", "user", [{"type": "text"}])  # type: ignore[list-item]
+holdover.create_message("thread_1", "user", "Hello.", attachments=[{"file_id": "file-1", "tools": []}])
+holdover.create_thread(messages=[{"role": "user"}])  # type: ignore[typeddict-item]
 holdover.list_assistants(order="newest")  # type: ignore[arg-type]
 holdover.list_assistants(limit="3")  # type: ignore[arg-type]
 holdover.modify_assistant("asst_1", model=None)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from .tools import NewToolResources, ToolResources
 
 
 class Thread(Record, frozen=True, kw_only=True):
-    """A conversation. ``created_at`` is in Unix seconds."""
+    """A conversation; ``created_at`` is in Unix seconds."""
 
     _shown = ("id", "metadata")
 
