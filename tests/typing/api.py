@@ -162,7 +162,7 @@ holdover.create_message("thread_1", "system", "Hello.")  # type: ignore[arg-type
 holdover.create_message("thread_1", "user", [{"type": "text", "text": "Hello."}])
 holdover.create_message("thread_1", "user", [{"type": "text"}])  # type: ignore[list-item]
 holdover.create_message("thread_1", "user", "Hello.", attachments=[{"file_id": "file-1", "tools": []}])
-holdover.create_thread(messages=[{"role": "user"}])  # type: ignore[typeddict-item]
+holdover.create_thread(messages=[{"role": "user"}])  # type: ignore[list-item]
 holdover.list_assistants(order="newest")  # type: ignore[arg-type]
 holdover.list_assistants(limit="3")  # type: ignore[arg-type]
 holdover.modify_assistant("asst_1", model=None)  # type: ignore[arg-type]

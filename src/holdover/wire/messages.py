@@ -140,7 +140,7 @@ class IncompleteMessageDetails(Record, frozen=True, kw_only=True):
 
 
 class Message(Record, frozen=True, kw_only=True):
-    """A message of a thread. Times are in Unix seconds."""
+    """A message of a thread; times are in Unix seconds."""
 
     _shown = ("id", "role", "text")
 
