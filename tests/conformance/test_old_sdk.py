@@ -16,11 +16,12 @@ TESTS = sorted(Path(__file__).parent.glob("test_official_sdk*.py"))
 
 @pytest.mark.skipif(not (OLD_SDK / "openai").is_dir(), reason="no SDK of 2024: `make install` brings it")
 def test_the_sdk_of_2024_finds_everything_as_it_was() -> None:
+    path = [str(OLD_SDK), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *map(str, TESTS), "-p", "no:cacheprovider", "-x"],
         env={
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(OLD_SDK), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(path),
             "SDK_UNDER_TEST": "1.",
         },
         cwd=Path(__file__).parent.parent.parent,

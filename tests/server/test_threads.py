@@ -144,6 +144,16 @@ MISSING = "missing_required_parameter"
     [
         ({"role": "user", "content": ""}, (400, EMPTY, "content", None)),
         ({"role": "user", "content": [{"type": "text", "text": ""}]}, (400, EMPTY, "content", None)),
+        (
+            {"role": "user", "content": "x" * 256_001},
+            (
+                400,
+                "Invalid 'content': string too long. Expected a string with maximum length 256000, but got a string "
+                "with length 256001 instead.",
+                "content",
+                "string_above_max_length",
+            ),
+        ),
         ({"role": "user"}, (400, "Missing required parameter: 'content'.", "content", MISSING)),
         ({"content": "x"}, (400, "Missing required parameter: 'role'.", "role", MISSING)),
         (

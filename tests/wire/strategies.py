@@ -14,6 +14,9 @@ from holdover.wire.ids import PREFIXES
 #: Enough to find a fault, few enough to be run with every change; a failure prints how to repeat it.
 quick = settings(deadline=None, max_examples=40, print_blob=True)
 
+#: The longest text that is made; `test_limits` tries the limits that are above it.
+LONGEST = 4096
+
 characters = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 text = st.text(characters, max_size=12)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -83,7 +86,7 @@ def _StrType(node: Any) -> st.SearchStrategy[Any]:
     if node.pattern is not None:
         return st.from_regex(r"\A[a-zA-Z0-9_-]{1,64}\Z")
     low, high = node.min_length or 0, node.max_length
-    return st.text(characters, min_size=low, max_size=min(high or 12, 12)) | st.just("x" * (high or 12))
+    return st.text(characters, min_size=low, max_size=min(high or 12, 12)) | st.just("x" * min(high or 12, LONGEST))
 
 
 def _IntType(node: Any) -> st.SearchStrategy[Any]:
