@@ -331,8 +331,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLCo
 
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     names = "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n"
-    (folder / "names.cnf").write_text(names)
-    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "2")
+    keys = "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
+    (folder / "names.cnf").write_text(names + keys)
+    may_sign = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 asks for it
+    of_authority = ("-subj", "/CN=Test CA", "-days", "2", *may_sign)
+    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", *of_authority)
     openssl("req", *new_key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=localhost")
     signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names.cnf")
     openssl("x509", "-req", "-in", "server.csr", "-out", "server.pem", *signing)

@@ -61,6 +61,15 @@ APPLICATION_ID = 0x486F4C64
 #: Writes that may share a transaction. More would only make the first of them wait longer.
 MAX_BATCH = 256
 
+#: What every connection is told first.
+PRAGMAS = (
+    "busy_timeout = 5000",
+    "foreign_keys = ON",
+    "synchronous = FULL",  # an acknowledged write survives a loss of power
+    "fullfsync = ON",  # so it does on macOS, where fsync alone does not say so
+    "cache_size = -16384",  # 16 MiB
+)
+
 #: How much of what was read is kept at hand, until anything is written.
 RECENT_LIMIT_BYTES = 16 * 1024 * 1024
 
@@ -311,11 +320,12 @@ def _connect(path: str) -> sqlite3.Connection:
         isolation_level=None,  # transactions are begun and ended here, in so many words
         check_same_thread=False,  # the writing connection is opened here and then used by its thread alone
     )
-    connection.execute("PRAGMA busy_timeout = 5000")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged write survives a loss of power
-    connection.execute("PRAGMA fullfsync = ON")  # so it does on macOS, where fsync alone does not say so
-    connection.execute("PRAGMA cache_size = -16384")  # 16 MiB
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
