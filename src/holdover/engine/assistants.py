@@ -26,7 +26,7 @@ from holdover.wire.tools import (
     ToolResources,
 )
 
-from .core import Core, RetryKey, encode, not_found, references_told, repeatable
+from .core import Core, RetryKey, encode, references_told, repeatable
 from .tool_resources import merged, provide, required, settled
 
 T = TypeVar("T")
@@ -161,11 +161,7 @@ class AssistantOperations(Core):
         def change(document: bytes) -> Modification:
             return Modification(encode(modified_assistant(_decode(document), body)), requires)
 
-        with references_told():
-            changed = await self._store.modify("assistant", assistant_id, change)
-        if changed is None:
-            raise not_found("assistant", assistant_id)
-        return changed
+        return await self._modified("assistant", assistant_id, change)
 
     async def delete_assistant(self, assistant_id: str) -> bytes:
         """Delete an assistant.
@@ -173,8 +169,7 @@ class AssistantOperations(Core):
         Raises:
             NotFoundError: There is none with this id.
         """
-        if not await self._store.delete("assistant", assistant_id):
-            raise not_found("assistant", assistant_id)
+        await self._deleted("assistant", assistant_id)
         return encode(AssistantDeleted(id=assistant_id))
 
 

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 import msgspec
 
 from holdover.errors import NotFoundError
-from holdover.store.protocol import Kind, MissingReference, Repeatable, Store, UnknownCursor
+from holdover.store.protocol import (
+    OWNERS,
+    Kind,
+    MissingReference,
+    Modification,
+    Repeatable,
+    Store,
+    UnknownCursor,
+)
 from holdover.wire import ids
 from holdover.wire.pages import DEFAULT_LIMIT, PageQuery, splice_page
 from holdover.wire.refusals import shortened
@@ -54,8 +62,27 @@ class Core:
     async def _document(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bytes:
         document = await self._store.get(kind, identifier, owner=owner)
         if document is None:
-            raise not_found(kind, identifier)
+            raise await self._missing(kind, identifier, owner)
         return document
+
+    async def _modified(
+        self, kind: Kind, identifier: str, change: Callable[[bytes], Modification], *, owner: str | None = None
+    ) -> bytes:
+        with references_told():
+            document = await self._store.modify(kind, identifier, change, owner=owner)
+        if document is None:
+            raise await self._missing(kind, identifier, owner)
+        return document
+
+    async def _deleted(self, kind: Kind, identifier: str, *, owner: str | None = None) -> None:
+        if not await self._store.delete(kind, identifier, owner=owner):
+            raise await self._missing(kind, identifier, owner)
+
+    async def _missing(self, kind: Kind, identifier: str, owner: str | None) -> NotFoundError:
+        """Return the error for an object that is not there: its owner's, where that is not there either."""
+        if owner is not None:
+            await self._document(OWNERS[kind], owner)
+        return not_found(kind, identifier)
 
     async def _page(
         self, kind: Kind, query: PageQuery, *, owner: str | None = None, run_id: str | None = None

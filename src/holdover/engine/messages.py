@@ -26,7 +26,7 @@ from holdover.wire.messages import (
 )
 from holdover.wire.record import UNSET
 
-from .core import Core, RetryKey, encode, not_found, references_told, refuse_files, repeatable
+from .core import Core, RetryKey, encode, references_told, refuse_files, repeatable
 
 
 def new_message(body: CreateMessage, *, id: str, thread_id: str, created_at: int) -> Message:
@@ -119,11 +119,7 @@ class MessageOperations(Core):
         Raises:
             NotFoundError: There is none with this id in this thread.
         """
-        document = await self._store.get("message", message_id, owner=thread_id)
-        if document is None:
-            await self._document("thread", thread_id)
-            raise not_found("message", message_id)
-        return document
+        return await self._document("message", message_id, owner=thread_id)
 
     async def list_messages(self, thread_id: str, query: MessageQuery) -> bytes:
         """Return a page of a thread's messages, all or those of one run.
@@ -147,10 +143,7 @@ class MessageOperations(Core):
                 message = msgspec.structs.replace(message, metadata=body.metadata or {})
             return Modification(encode(message))
 
-        changed = await self._store.modify("message", message_id, change, owner=thread_id)
-        if changed is None:
-            await self._document("thread", thread_id)
-            raise not_found("message", message_id)
+        changed = await self._modified("message", message_id, change, owner=thread_id)
         # The answer to a modification had a key of the first version; it is sent beside that of the second.
         return encode(_decode_modified(changed))
 
@@ -160,9 +153,7 @@ class MessageOperations(Core):
         Raises:
             NotFoundError: There is none with this id in this thread.
         """
-        if not await self._store.delete("message", message_id, owner=thread_id):
-            await self._document("thread", thread_id)
-            raise not_found("message", message_id)
+        await self._deleted("message", message_id, owner=thread_id)
         return encode(MessageDeleted(id=message_id))
 
 

@@ -13,7 +13,7 @@ from holdover.wire.record import UNSET
 from holdover.wire.threads import CreateThread, ModifyThread, Thread, ThreadDeleted
 from holdover.wire.tools import ToolResources
 
-from .core import Core, RetryKey, encode, not_found, references_told, repeatable
+from .core import Core, RetryKey, encode, references_told, repeatable
 from .messages import new_messages
 from .tool_resources import merged, provide, required, settled
 
@@ -101,11 +101,7 @@ class ThreadOperations(Core):
         def change(document: bytes) -> Modification:
             return Modification(encode(modified_thread(_decode(document), body)), requires)
 
-        with references_told():
-            changed = await self._store.modify("thread", thread_id, change)
-        if changed is None:
-            raise not_found("thread", thread_id)
-        return changed
+        return await self._modified("thread", thread_id, change)
 
     async def delete_thread(self, thread_id: str) -> bytes:
         """Delete a thread and its messages.
@@ -113,8 +109,7 @@ class ThreadOperations(Core):
         Raises:
             NotFoundError: There is none with this id.
         """
-        if not await self._store.delete("thread", thread_id):
-            raise not_found("thread", thread_id)
+        await self._deleted("thread", thread_id)
         return encode(ThreadDeleted(id=thread_id))
 
 
