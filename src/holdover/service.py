@@ -8,19 +8,28 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
 
 from . import telemetry
 from .client import AsyncClient, Client
 from .client.transports.asgi import ASGITransport, ThreadedASGITransport
 from .engine.objects import Engine
 from .errors import ConfigurationError
+from .models.catalog import PROVIDERS, Catalog, Entry, Names, Target
+from .models.compatible import CompatibleModel
+from .models.protocol import Model
+from .models.upstream import Upstream, checked
+from .models.weights import is_available
 from .server.access import Access, is_loopback
 from .server.app import App
 from .server.request_log import RequestLog
-from .settings import ServiceSettings
+from .settings import SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
 from .store.sqlite import SQLiteStore, inspect
+
+T = TypeVar("T")
 
 log = logging.getLogger("holdover")
 
@@ -28,7 +37,7 @@ log = logging.getLogger("holdover")
 # -------------------------------------------------------------------------------------------- serving
 
 
-def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda url: None) -> None:
+def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda url: None, works: bool = True) -> None:
     """Serve until told to stop by SIGTERM or SIGINT, then answer what is under way and return.
 
     Args:
@@ -51,25 +60,55 @@ async def _serve(settings: ServiceSettings, listening: Any, on_ready: Callable[[
     from .server.http import server
 
     running: Any = None
+    port = listening.getsockname()[1]
     access = Access(settings.api_keys, local_only=is_loopback(settings.host), allowed_hosts=settings.allowed_hosts)
     async with _application(
-        settings.database_url, access, is_ready=lambda: running is None or not running.should_exit
-    ) as app:
-        running = server(app, drain_s=settings.drain_s, on_ready=on_ready)
+        settings,
+        access,
+        is_ready=lambda: running is None or not running.should_exit,
+        models=_models(settings, port=port),
+    ) as (app, engine):
+        running = server(
+            app,
+            drain_s=settings.drain_s,
+            on_ready=on_ready,
+            # Runs are given a little less than requests: those that wait for one are answered then.
+            on_stop=lambda: engine.stop(settings.drain_s * 0.9),
+        )
         await running.serve(sockets=[listening])
 
 
 @contextlib.asynccontextmanager
+async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[Engine]:
+    """Open the store and begin to look for runs."""
+    async with contextlib.AsyncExitStack() as opened:
+        opened.push_async_callback(models.close)
+        store = await SQLiteStore.open(database_path(settings.database_url))
+        opened.push_async_callback(store.close)
+        for event, listener in _FAILURES.items():
+            opened.callback(telemetry.attach(event, listener))
+        engine = Engine(
+            store,
+            models,
+            run_lifetime_s=settings.run_lifetime_s,
+            lease_s=settings.lease_s,
+            max_runs=settings.max_runs,
+        )
+        opened.push_async_callback(engine.stop)
+        await engine.start()
+        yield engine
+
+
+@contextlib.asynccontextmanager
 async def _application(
-    database_url: str, access: Access, *, is_ready: Callable[[], bool] = lambda: True
-) -> AsyncIterator[App]:
-    store = await SQLiteStore.open(database_path(database_url))
-    stop_logging = telemetry.attach("server.failure", _log_failure)
-    try:
-        yield App(Engine(store), access, is_ready=is_ready)
-    finally:
-        stop_logging()
-        await store.close()
+    settings: ServiceSettings,
+    access: Access,
+    *,
+    models: Catalog,
+    is_ready: Callable[[], bool] = lambda: True,
+) -> AsyncIterator[tuple[App, Engine]]:
+    async with _engine(settings, models) as engine:
+        yield App(engine, access, is_ready=is_ready), engine
 
 
 def database_path(url: str) -> str:
@@ -119,6 +158,76 @@ def inspect_database(url: str) -> str:
     return inspect(database_path(url))
 
 
+# --------------------------------------------------------------------------------------------- models
+
+
+def _models(settings: ServiceSettings, *, port: int, own: Mapping[str, Model] | None = None) -> Catalog:
+    """Return who answers for which name.
+
+    Raises:
+        ConfigurationError: An entry cannot be used, an alias leads nowhere, or an endpoint is this service itself.
+    """
+    upstream = Upstream()
+    entries = {name: _entry(name, entry) for name, entry in settings.models.items()}
+    default = None
+    if settings.model_base_url is not None:
+        default = Entry(base_url=settings.model_base_url, api_key=settings.model_api_key)
+    for entry in (*entries.values(), *([default] if default else ())):
+        if entry.base_url is not None:
+            checked(entry.base_url, host=settings.host, port=port)
+    names = Names(
+        entries=entries,
+        aliases=settings.aliases,
+        upstream=default,
+        default=settings.default_model,
+        has_local=is_available(settings.data_dir),
+    )
+    names.check()
+    return Catalog(names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close)
+
+
+def _entry(name: str, given: Mapping[str, Any]) -> Entry:
+    known = Entry.__struct_fields__
+    for key in given:
+        if key not in known:
+            raise ConfigurationError(f"models.{name}: there is no '{key}'; there are: {', '.join(known)}.")
+    try:
+        entry = msgspec.convert(dict(given), Entry)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"models.{name}: {error}.") from error
+    if entry.provider not in PROVIDERS:
+        raise ConfigurationError(f"models.{name}: provider is one of {', '.join(PROVIDERS)}, not '{entry.provider}'.")
+    if entry.api_key_env is not None:
+        entry = msgspec.structs.replace(entry, api_key=read_variable(entry.api_key_env))
+    return entry
+
+
+def _model(target: Target, settings: ServiceSettings, upstream: Upstream) -> Model:
+    entry = target.entry
+    match entry.provider:
+        case "local":
+            from .models.local import LocalModel
+
+            return LocalModel(entry.path, data_dir=settings.data_dir)
+        case "scripted":
+            from .models.scripted import ScriptedModel
+
+            return ScriptedModel()
+        case _:
+            base_url = entry.base_url or settings.model_base_url
+            if base_url is None:
+                raise ConfigurationError(f"models.{target.name}: give its base_url.")
+            return CompatibleModel(
+                upstream,
+                base_url=base_url.rstrip("/"),
+                model=target.name,
+                api_key=entry.api_key or (settings.model_api_key if entry.base_url is None else None),
+                context_tokens=entry.context_tokens,
+                max_tokens_parameter=entry.max_tokens_parameter,
+                timeout_s=entry.timeout_s or settings.model_timeout_s,
+            )
+
+
 # -------------------------------------------------------------------------------------------- logging
 
 
@@ -141,27 +250,51 @@ def _log_failure(*, request_id: str, error: BaseException) -> None:
     log.error("%s failed", request_id, exc_info=error)
 
 
+def _log_run_failure(*, run_id: str, error: BaseException) -> None:
+    log.error("%s could not be driven on", run_id or "a run", exc_info=error)
+
+
+def _log_model_failure(*, model: str, run_id: str, error: BaseException) -> None:
+    log.warning("%s: model %s could not answer: %s", run_id, model, error)
+
+
+_FAILURES: dict[str, Callable[..., None]] = {
+    "server.failure": _log_failure,
+    "run.failure": _log_run_failure,
+    "model.failure": _log_model_failure,
+}
+
+
 # ------------------------------------------------------------------------------------------ embedding
 
 
 class Embedded:
     """A service inside this process and a client of it, for ``with`` (sync) or ``async with`` (async)."""
 
-    def __init__(self, path: str | os.PathLike[str] = ":memory:", **client_options: Any) -> None:
-        self._path = os.fspath(path)
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ":memory:",
+        *,
+        models: Mapping[str, Model] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **client_options: Any,
+    ) -> None:
+        flags = {**(settings or {}), "database_url": os.fspath(path)}
+        self._settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=flags))
+        self._models = models
         # Whatever the environment names is another service; this one has no address, and says so.
         self._client_options = {"base_url": "http://embedded/v1", **client_options}
         self._stack = contextlib.ExitStack()
         self._async_stack = contextlib.AsyncExitStack()
 
+    def _application(self) -> contextlib.AbstractAsyncContextManager[tuple[App, Engine]]:
+        models = _models(self._settings, port=0, own=self._models)
+        return _application(self._settings, Access(local_only=False), models=models)
+
     def __enter__(self) -> Client:
         with contextlib.ExitStack() as opened:
             loop = opened.enter_context(_loop_in_thread())
-            application = _application(self._path, Access(local_only=False))
-            app = asyncio.run_coroutine_threadsafe(application.__aenter__(), loop).result()
-            opened.callback(
-                lambda: asyncio.run_coroutine_threadsafe(application.__aexit__(None, None, None), loop).result()
-            )
+            app, _ = opened.enter_context(_in_loop(loop, self._application()))
             client = opened.enter_context(Client(transport=ThreadedASGITransport(app, loop), **self._client_options))
             self._stack = opened.pop_all()
         return client
@@ -171,13 +304,66 @@ class Embedded:
 
     async def __aenter__(self) -> AsyncClient:
         async with contextlib.AsyncExitStack() as opened:
-            app = await opened.enter_async_context(_application(self._path, Access(local_only=False)))
+            app, _ = await opened.enter_async_context(self._application())
             client = await opened.enter_async_context(AsyncClient(transport=ASGITransport(app), **self._client_options))
             self._async_stack = opened.pop_all()
         return client
 
     async def __aexit__(self, *error: object) -> None:
         await self._async_stack.aclose()
+
+
+@contextlib.contextmanager
+def running(
+    database: str | os.PathLike[str] = ":memory:", *, models: Mapping[str, Model] | None = None, **flags: Any
+) -> Iterator[str]:
+    """Serve on a free port of loopback, in a thread of this process; give the base URL.
+
+    Args:
+        models: Models by name; ``*`` answers for every name that nobody else does.
+        flags: Other settings of the service, by name.
+    """
+    from .server.http import listen, server
+
+    given = {"port": 0, "drain_s": 1.0, **flags, "database_url": os.fspath(database)}
+    settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=given))
+    with contextlib.ExitStack() as opened:
+        listening = opened.enter_context(listen(settings.host, settings.port))
+        loop = opened.enter_context(_loop_in_thread())
+        port = listening.getsockname()[1]
+        app, engine = opened.enter_context(
+            _in_loop(
+                loop,
+                _application(
+                    settings,
+                    Access(settings.api_keys, local_only=True),
+                    models=_models(settings, port=port, own=models),
+                ),
+            )
+        )
+        started = threading.Event()
+        serving = server(
+            app, drain_s=settings.drain_s, on_ready=started.set, on_stop=lambda: engine.stop(settings.drain_s * 0.9)
+        )
+        done = asyncio.run_coroutine_threadsafe(serving.serve(sockets=[listening]), loop)
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(setattr, serving, "should_exit", True)
+            done.result()
+
+        opened.callback(stop)
+        started.wait()
+        yield f"{_address(settings.host, port)}/v1"
+
+
+@contextlib.contextmanager
+def _in_loop(loop: asyncio.AbstractEventLoop, opening: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """Open and close something asynchronous on a loop of another thread."""
+    opened = asyncio.run_coroutine_threadsafe(opening.__aenter__(), loop).result()
+    try:
+        yield opened
+    finally:
+        asyncio.run_coroutine_threadsafe(opening.__aexit__(None, None, None), loop).result()
 
 
 @contextlib.contextmanager
@@ -193,6 +379,6 @@ def _loop_in_thread() -> Any:
         loop.close()
 
 
-def embedded(path: str | os.PathLike[str] = ":memory:", **client_options: Any) -> Embedded:
+def embedded(path: str | os.PathLike[str] = ":memory:", **options: Any) -> Embedded:
     """Return a service in this process with a client of it; see `holdover.embedded`."""
-    return Embedded(path, **client_options)
+    return Embedded(path, **options)

@@ -32,6 +32,7 @@ class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         default: Its value when nothing sets it; called with the values resolved so far when callable.
         parse: Reads its text form (from the environment, a flag or the file).
         secret: Whether it is masked when shown.
+        is_table: Whether it is a table of the settings file, which no flag or variable can hold.
         summary: One sentence for the manual and ``--help``.
     """
 
@@ -40,6 +41,7 @@ class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     default: Any = None
     parse: Callable[[Any], Any] = str
     secret: bool = False
+    is_table: bool = False
     summary: str = ""
 
 
@@ -58,8 +60,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         if self.setting.secret:
             values = self.value if isinstance(self.value, tuple) else (self.value,)
             return ", ".join(mask(str(each)) for each in values)
-        if isinstance(self.value, tuple):
-            return ", ".join(str(each) for each in self.value)
+        if isinstance(self.value, tuple | dict):
+            return ", ".join(str(each) for each in self.value) or "-"
         return str(self.value)
 
 
@@ -107,6 +109,35 @@ def _seconds(text: Any) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError("a number of seconds above 0")
     return seconds
+
+
+def _count(text: Any) -> int:
+    try:
+        count = int(text)
+    except (TypeError, ValueError):
+        raise ValueError("a number of 1 or more") from None
+    if isinstance(text, bool) or count < 1:
+        raise ValueError("a number of 1 or more")
+    return count
+
+
+def _address(text: Any) -> str:
+    scheme, separator, rest = str(text).partition("://")
+    if not separator or scheme not in ("http", "https") or not rest.strip("/"):
+        raise ValueError("an address looks like http://127.0.0.1:11434/v1")
+    return str(text).rstrip("/")
+
+
+def _table(value: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, dict) or not all(isinstance(each, dict) for each in value.values()):
+        raise ValueError("each model is a table [models.NAME]")
+    return value
+
+
+def _aliases(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("each alias is NAME = NAME")
+    return value
 
 
 def _default_data_dir(_: Mapping[str, Resolved]) -> str:
@@ -199,7 +230,66 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         environment=("HOLDOVER_DRAIN_S",),
         default=10.0,
         parse=_seconds,
-        summary="Seconds that requests under way are given when the service is told to stop.",
+        summary="Seconds that requests and runs under way are given when the service is told to stop.",
+    ),
+    Setting(
+        name="max_runs",
+        environment=("HOLDOVER_MAX_RUNS",),
+        default=1000,
+        parse=_count,
+        summary="How many runs one process drives at the same time; others wait in the queue.",
+    ),
+    Setting(
+        name="model_base_url",
+        environment=("HOLDOVER_MODEL_BASE_URL",),
+        parse=_address,
+        summary="Endpoint that speaks chat completions and answers for models, up to and including /v1.",
+    ),
+    Setting(
+        name="model_api_key",
+        environment=("HOLDOVER_MODEL_API_KEY",),
+        secret=True,
+        summary="Key that this endpoint is told; callers' keys never are.",
+    ),
+    Setting(
+        name="model_timeout_s",
+        environment=("HOLDOVER_MODEL_TIMEOUT_S",),
+        default=120.0,
+        parse=_seconds,
+        summary="Seconds that an endpoint may be silent.",
+    ),
+    Setting(
+        name="default_model",
+        environment=("HOLDOVER_DEFAULT_MODEL",),
+        summary="Model that answers for names that nothing else stands for, where there is no model_base_url.",
+    ),
+    Setting(
+        name="models",
+        default={},
+        parse=_table,
+        is_table=True,
+        summary="Models by name, each with its provider, endpoint and key: tables [models.NAME] of the settings file.",
+    ),
+    Setting(
+        name="aliases",
+        default={},
+        parse=_aliases,
+        is_table=True,
+        summary="Names that stand for a model, a * at the end for any rest: the table [aliases] of the settings file.",
+    ),
+    Setting(
+        name="run_lifetime_s",
+        environment=("HOLDOVER_RUN_LIFETIME_S",),
+        default=600.0,
+        parse=_seconds,
+        summary="Seconds after which a run that has not ended expires.",
+    ),
+    Setting(
+        name="lease_s",
+        environment=("HOLDOVER_LEASE_S",),
+        default=10.0,
+        parse=_seconds,
+        summary="Seconds after which a run is taken from a worker that gives no sign of life.",
     ),
 )
 
@@ -227,6 +317,15 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     log_level: str = "info"
     drain_s: float = 10.0
+    max_runs: int = 1000
+    model_base_url: str | None = None
+    model_api_key: str | None = None
+    model_timeout_s: float = 120.0
+    default_model: str | None = None
+    models: Mapping[str, Mapping[str, Any]] = {}
+    aliases: Mapping[str, str] = {}
+    run_lifetime_s: float = 600.0
+    lease_s: float = 10.0
 
 
 # ------------------------------------------------------------------------------------------ resolving
@@ -288,10 +387,15 @@ def _resolve(
             try:
                 return Resolved(setting=setting, value=setting.parse(value), origin=origin)
             except ValueError as error:
-                shown = mask(str(value)) if setting.secret else repr(value)
+                shown = mask(str(value)) if setting.secret else "this" if setting.is_table else repr(value)
                 raise ConfigurationError(f"{origin}: {shown} is not a {setting.name}: {error}.") from None
     value = setting.default(resolved) if callable(setting.default) else setting.default
     return Resolved(setting=setting, value=value, origin="default")
+
+
+def read_variable(name: str) -> str | None:
+    """Return a variable of the environment that the settings file names, for a secret that it does not hold itself."""
+    return os.environ.get(name) or None
 
 
 def find_file(explicit: str | None = None, environment: Mapping[str, str] | None = None) -> str | None:

@@ -16,6 +16,10 @@ log = logging.getLogger("holdover")
 EVENTS: dict[str, str] = {
     "server.request": "method, path, status, seconds, request_id: a request was answered.",
     "server.failure": "request_id, error: a request failed for a reason of the service's own.",
+    "model.failure": "model, run_id, error: a model could not answer.",
+    "model.retry": "model, run_id, error, seconds: a model is asked again, after so long.",
+    "run.end": "run_id, status, seconds: a run ended here, so long after this process began with it.",
+    "run.failure": "run_id, error: a run could not be driven on for a reason of the service's own.",
     "store.commit": "jobs, seconds: one transaction was made durable.",
     "store.failure": "error: the database refused to work.",
 }

@@ -36,8 +36,15 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
         "allowed_hosts": ("box.local",),
         "log_level": "debug",
         "drain_s": 2.5,
+        "max_runs": 7,
+        "model_base_url": "http://127.0.0.1:9/v1",
+        "model_api_key": "sk-four",
+        "model_timeout_s": 3.0,
+        "default_model": "llama",
+        "run_lifetime_s": 60.0,
+        "lease_s": 4.0,
     }
-    assert {setting.name for setting in SERVICE_SETTINGS} == set(given)
+    assert {setting.name for setting in SERVICE_SETTINGS if not setting.is_table} == set(given)
     result = invoke(
         *(
             "serve",
@@ -51,7 +58,9 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
             str(tmp_path / "a.db"),
         ),
         *("--api-key", "sk-one", "--api-key", "sk-two,sk-three", "--allowed-host", "box.local"),
-        *("--log-level", "DEBUG", "--drain-s", "2.5"),
+        *("--log-level", "DEBUG", "--drain-s", "2.5", "--max-runs", "7", "--run-lifetime-s", "60", "--lease-s", "4"),
+        *("--model-base-url", "http://127.0.0.1:9/v1/", "--model-api-key", "sk-four", "--model-timeout-s", "3"),
+        *("--default-model", "llama"),
     )
     assert result.exit_code == 0
     assert served == [ServiceSettings(**given)]  # type: ignore[arg-type]

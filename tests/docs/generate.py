@@ -23,6 +23,7 @@ from holdover.cli.main import main
 from holdover.cli.serve import FLAGS
 from holdover.client.calls import CALL_OPTIONS
 from holdover.client.exchange import status_error
+from holdover.engine.lifecycle import HAPPENINGS, MEANINGS, TABLE, TERMINAL
 from holdover.errors import APIStatusError
 from holdover.server.access import Access
 from holdover.server.app import _check_content_type
@@ -331,6 +332,17 @@ def _raise(error: Exception) -> None:
     raise error
 
 
+def lifecycle_diagram() -> str:
+    """Draw what may follow what, and say what each happening means."""
+    edges: dict[tuple[str, str], list[str]] = {}
+    for (before, happening), follows in TABLE.items():
+        edges.setdefault((before, follows), []).append(happening)
+    drawn = [f"    {before} --> {follows}: {', '.join(names)}" for (before, follows), names in edges.items()]
+    drawn += [f"    {status} --> [*]" for status in sorted(TERMINAL)]
+    diagram = "\n".join(["```mermaid no-run: a picture", "stateDiagram-v2", "    [*] --> queued", *drawn, "```"])
+    return diagram + "\n\n" + table(("happening", "means"), ((code(name), MEANINGS[name]) for name in HAPPENINGS))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "operations": operations,
     "objects": objects,
@@ -340,6 +352,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "command-line": command_line,
     "exit-codes": exits,
     "events": events,
+    "lifecycle": lifecycle_diagram,
     "error-tree": error_tree,
     "error-texts": texts,
 }

@@ -10,6 +10,8 @@ import pytest
 
 from holdover.engine.objects import Engine, RetryKey
 from holdover.errors import APIStatusError, BadRequestError, NotFoundError
+from holdover.models.catalog import Catalog, Names
+from holdover.models.scripted import ScriptedModel
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.assistants import CreateAssistant, ModifyAssistant
 from holdover.wire.pages import PageQuery
@@ -38,7 +40,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def engine(clock: Clock) -> AsyncIterator[Engine]:
     store = await SQLiteStore.open(":memory:")
-    yield Engine(store, clock=clock)
+    yield Engine(store, Catalog(Names(), lambda target: ScriptedModel()), clock=clock)
     await store.close()
 
 

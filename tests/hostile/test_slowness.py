@@ -10,6 +10,8 @@ import pytest
 from tests.server.talk import request
 
 from holdover.engine.objects import Engine
+from holdover.models.catalog import Catalog, Names
+from holdover.models.scripted import ScriptedModel
 from holdover.server import app as app_module
 from holdover.server import http
 from holdover.server.access import Access
@@ -32,7 +34,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     store = await SQLiteStore.open(":memory:")
-    engine = Engine(store)
+    engine = Engine(store, Catalog(Names(), lambda target: ScriptedModel()))
     started = asyncio.Event()
     with http.listen("127.0.0.1", 0) as listening:
         server = http.server(App(engine, Access(local_only=True)), drain_s=5, on_ready=started.set)

@@ -277,13 +277,19 @@ async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None
     store = await SQLiteStore.open(str(path))
     asked = {"low": 1, "high": 9, "limit": 1, "owner": "thread_a", "run_id": "run_a"}
     plans = {
-        "assistant": "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
-        "message": "SEARCH messages USING INDEX messages_by_owner (owner=? AND seq>? AND seq<?)",
+        ("assistant", False): "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ("message", False): "SEARCH messages USING INDEX messages_by_owner (owner=? AND seq>? AND seq<?)",
+        ("message", True): "SEARCH messages USING INDEX messages_by_run (run_id=? AND seq>? AND seq<?)",
+        ("run", False): "SEARCH runs USING INDEX runs_by_owner (owner=? AND seq>? AND seq<?)",
+        ("step", False): "SEARCH steps USING INDEX steps_by_owner (owner=? AND seq>? AND seq<?)",
     }
-    for (_, run), scan in sqlite.SCAN.items():
-        for kind in ["message"] if run else ["assistant", "message"]:
-            rows = store._reader.execute(f"EXPLAIN QUERY PLAN {scan[kind]}", asked).fetchall()
-            assert [row[3] for row in rows] == [plans[kind]]
+    for upwards in (True, False):
+        for (kind, run), plan in plans.items():
+            rows = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN[upwards, run][kind]}", asked).fetchall()
+            assert [row[3] for row in rows] == [plan]
+        labelled = {**asked, "key": "a", "value": "b", "others": "{}"}
+        first, *_ = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN_LABELLED[upwards]}", labelled).fetchall()
+        assert first[3] == "SEARCH label USING PRIMARY KEY (key=? AND value=? AND seq>? AND seq<?)"
     await store.close()
 
 
@@ -343,17 +349,21 @@ async def test_only_what_was_made_durable_is_announced_as_a_commit(path: Path) -
     await store.close()
 
 
+#: Pages that a new file has: its head, and the root of each table and index.
+ROOT_PAGES = 26
+
+
 async def test_damage_to_the_file_is_a_failure_and_not_an_answer(path: Path) -> None:
     await written(path, *(f"asst_{n}" for n in range(500)))
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(4096)  # the first page says what this file is; it stays
-        file.write(b"\xa5" * (size - 4096))
+        file.seek(intact := 4096 * ROOT_PAGES)  # what these pages say is read when the file is opened; they stay
+        file.write(b"\xa5" * (size - intact))
     store = await SQLiteStore.open(str(path))
     with pytest.raises(InternalServerError, match="The database refused"):
         await listed(store, limit=1000)
     with pytest.raises(InternalServerError, match="The database refused"):
         await store.get("assistant", "asst_1")
     with pytest.raises(InternalServerError, match="The database refused"):
-        await add(store, "asst_new")
+        await add(store, *(f"asst_new{n}" for n in range(500)))
     await store.close()

@@ -28,7 +28,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 json_objects = st.dictionaries(text, json_values, max_size=3)
 
 _ids = {"file_ids": "file", "vector_store_ids": "vector_store"}
-_id = {"file_id": "file"}
+_id = {"file_id": "file", "assistant_id": "assistant"}
 
 
 def plain(record: Any) -> st.SearchStrategy[Any]:
@@ -43,6 +43,13 @@ def _keeps_the_rules(data: Any) -> bool:
     if not isinstance(data, dict):
         return True
     if data.get("vector_store_ids") and data.get("vector_stores"):
+        return False
+    if "last_messages" in data and (data["type"] == "last_messages") is (data["last_messages"] is None):
+        return False
+    if data.get("type") == "last_messages" and "last_messages" not in data:
+        return False
+    outputs = [each["tool_call_id"] for each in data.get("tool_outputs") or ()]
+    if len(outputs) != len(set(outputs)):
         return False
     return all(map(_keeps_the_rules, data.values()))
 
@@ -66,7 +73,7 @@ def _StructType(node: Any) -> st.SearchStrategy[Any]:
 
 
 def _field(field: Any) -> st.SearchStrategy[Any]:
-    if field.encode_name in _id:
+    if field.encode_name in _id and not _takes_null(field.type):
         return text.map(lambda rest: PREFIXES[_id[field.encode_name]] + rest)
     if field.encode_name in _ids:
         ids = st.lists(text.map(lambda rest: PREFIXES[_ids[field.encode_name]] + rest), max_size=1)

@@ -63,6 +63,9 @@ def test_what_makes_an_object_can_be_repeated_safely() -> None:
         "create_assistant",
         "create_thread",
         "create_message",
+        "create_run",
+        "create_thread_and_run",
+        "submit_tool_outputs_to_run",
     ]
 
 

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "assistants": "holdover.cli.assistants:assistants",
     "threads": "holdover.cli.threads:threads",
     "messages": "holdover.cli.messages:messages",
+    "runs": "holdover.cli.runs:runs",
     "models": "holdover.cli.models:models",
     "api": "holdover.cli.api:api",
     "doctor": "holdover.cli.doctor:doctor",

@@ -58,7 +58,7 @@ def _flag(setting: Setting[Any]) -> Decorator:
 
 
 def _takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    for setting in reversed(SERVICE_SETTINGS):
+    for setting in reversed([each for each in SERVICE_SETTINGS if not each.is_table]):
         command = _flag(setting)(command)
     return command
 

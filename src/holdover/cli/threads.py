@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from .deletion import delete_each
 from .groups import Group
 from .output import moment, shows, write_object
 from .pages import takes_page, write_page
-from .values import JSON, Text
+from .values import JSON, Pair, Text
 
 if TYPE_CHECKING:
     from holdover.client import Client
@@ -32,20 +33,22 @@ def threads() -> None:
 
 
 @threads.command("list")
+@click.option("--metadata", type=Pair(), multiple=True, help="Only threads that have this pair; may be repeated.")
 @takes_page("thread")
 @calls
 @shows
-def list_(client: Client, **options: Any) -> None:
+def list_(client: Client, metadata: tuple[tuple[str, str], ...], **options: Any) -> None:
     """List threads, newest first.
 
     \b
     holdover threads list
+    holdover threads list --metadata user=42
     holdover threads list --all | jq -r .id
 
     The hosted API had no such list; another service than Holdover's may not have it either.
     """
     write_page(
-        client.list_threads,
+        partial(client.list_threads, **content(metadata=metadata)),
         ("ID", "METADATA", "CREATED"),
         lambda each: (each.id, each.metadata, moment(each.created_at)),
         nothing="No threads. To make one: holdover threads create --message 'What is 2 + 2?'",

@@ -61,14 +61,17 @@ class Text(Bytes):
 
 
 class JSON(Bytes):
-    """A JSON document of one kind: an object (``dict``) or an array (``list``)."""
+    """A JSON document of one kind: an object (``dict``) or an array (``list``); or one of these names."""
 
     name = "JSON|@FILE"
 
-    def __init__(self, kind: type) -> None:
+    def __init__(self, kind: type, names: tuple[str, ...] = ()) -> None:
         self._kind = kind
+        self._names = names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self._names:
+            return value
         try:
             document = msgspec.json.decode(super().convert(value, param, ctx))
         except ValueError as error:

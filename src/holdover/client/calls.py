@@ -90,7 +90,8 @@ def _decoder(reply: Any) -> Callable[[bytes], Any]:
 @cache
 def _options_of(operation: Operation) -> frozenset[str]:
     record = operation.body or operation.query
-    return frozenset(record.__struct_fields__) if record is not None else frozenset()
+    # Whether the answer is a stream is said by the method that is called.
+    return frozenset(record.__struct_fields__) - {"stream"} if record is not None else frozenset()
 
 
 def _unknown_option(operation: Operation, option: str, given: Mapping[str, Any]) -> UnknownOptionError:
@@ -140,7 +141,17 @@ def _query(operation: Operation, content: Mapping[str, Any]) -> str:
     for name in ("after", "before"):
         if isinstance(cursor := getattr(query, name, None), str) and operation.kind is not None:
             check_id(name, cursor, operation.kind)
-    return "?" + "&".join(f"{name}={_quoted(str(value))}" for name, value in plain.items()) if plain else ""
+    pairs = [pair for name, value in plain.items() for pair in _pairs(name, value)]
+    return "?" + "&".join(f"{name}={_quoted(value)}" for name, value in pairs) if pairs else ""
+
+
+def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
+    """Return a parameter as it is sent: a list's items one by one, an object's members by their keys."""
+    if isinstance(value, list):
+        return [(f"{name}[]", str(each)) for each in value]
+    if isinstance(value, dict):
+        return [(f"{name}[{_quoted(key)}]", str(each)) for key, each in value.items()]
+    return [(name, str(value))]
 
 
 def _plain(value: Any, path: str, depth: int = 0) -> Any:

@@ -13,13 +13,14 @@ from .assistants import AssistantMethods, AsyncAssistantMethods
 from .exchange import Call, Target, exchange_raw, run, run_async
 from .messages import AsyncMessageMethods, MessageMethods
 from .models import AsyncModelMethods, ModelMethods
+from .runs import AsyncRunMethods, RunMethods
 from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
 
 DEFAULT_MAX_RETRIES = 2
 
 
-class Client(AssistantMethods, ThreadMethods, MessageMethods, ModelMethods):
+class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, ModelMethods):
     """A client of any service that speaks the wire.
 
     Args:
@@ -89,7 +90,7 @@ class Client(AssistantMethods, ThreadMethods, MessageMethods, ModelMethods):
         return _shown(self, self._settings)
 
 
-class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods, AsyncModelMethods):
+class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods, AsyncRunMethods, AsyncModelMethods):
     """The same client for ``async`` code; it takes the same arguments as `Client`."""
 
     def __init__(

@@ -11,6 +11,8 @@ from typing import Any, Literal, Required, TypedDict
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
 from holdover.wire.messages import Attachment, CreateMessage, NewPart
 from holdover.wire.models import KnownModel
+from holdover.wire.runs import ToolChoice, TruncationStrategy
+from holdover.wire.threads import CreateThread
 from holdover.wire.tools import AssistantTool, NewToolResources, ToolResources
 
 from .streams import Receiver
@@ -234,6 +236,12 @@ class CreateThreadOptions(StreamedCallOptions, total=False):
     tool_resources: NewToolResources | ToolResources | NewToolResourcesParam | None
 
 
+class ThreadPageOptions(PageOptions, total=False):
+    """Which threads are wanted."""
+
+    metadata: Mapping[str, str] | None
+
+
 class ModifyThreadOptions(StreamedCallOptions, total=False):
     """Options of ``modify_thread``."""
 
@@ -258,3 +266,76 @@ class MessagePageOptions(PageOptions, total=False):
     """Which messages of a thread are wanted."""
 
     run_id: str | None
+
+
+class TruncationStrategyParam(TypedDict, total=False):
+    type: Required[Literal["auto", "last_messages"]]
+    last_messages: int | None
+
+
+class FunctionChoiceParam(TypedDict):
+    name: str
+
+
+class NamedToolParam(TypedDict, total=False):
+    type: Required[Literal["function", "file_search", "code_interpreter"]]
+    function: FunctionChoiceParam
+
+
+class ToolOutputParam(TypedDict, total=False):
+    tool_call_id: Required[str]
+    output: str
+
+
+class NewThreadParam(TypedDict, total=False):
+    messages: Sequence[CreateMessage | NewMessageParam]
+    metadata: Mapping[str, str] | None
+    tool_resources: NewToolResources | ToolResources | NewToolResourcesParam | None
+
+
+class _RunOptions(StreamedCallOptions, total=False):
+    instructions: str | None
+    max_completion_tokens: int | None
+    max_prompt_tokens: int | None
+    metadata: Mapping[str, str] | None
+    model: Model | None
+    parallel_tool_calls: bool | None
+    reasoning_effort: ReasoningEffort | None
+    response_format: ResponseFormatParam | None
+    temperature: float | None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolParam | ToolChoice | None
+    tools: Sequence[ToolParam] | None
+    top_p: float | None
+    truncation_strategy: TruncationStrategy | TruncationStrategyParam | None
+
+
+class CreateRunOptions(_RunOptions, total=False):
+    """Options of ``create_run``."""
+
+    additional_instructions: str | None
+    additional_messages: Sequence[CreateMessage | NewMessageParam] | None
+
+
+class CreateThreadAndRunOptions(_RunOptions, total=False):
+    """Options of ``create_thread_and_run``."""
+
+    thread: CreateThread | NewThreadParam
+    tool_resources: ToolResources | ToolResourcesParam | None
+
+
+class ModifyRunOptions(StreamedCallOptions, total=False):
+    """Options of ``modify_run``."""
+
+    metadata: Mapping[str, str] | None
+
+
+class StepPageOptions(PageOptions, total=False):
+    """Which steps of a run are wanted, and what beside them."""
+
+    include: Sequence[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None
+
+
+class IncludeOptions(StreamedCallOptions, total=False):
+    """What is wanted beside a step."""
+
+    include: Sequence[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None

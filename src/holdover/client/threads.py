@@ -10,7 +10,7 @@ from holdover.wire.threads import Thread, ThreadDeleted
 
 from .calls import call
 from .core import AsyncCore, Core, same_docstring
-from .options import CallOptions, CreateThreadOptions, ModifyThreadOptions, PageOptions
+from .options import CallOptions, CreateThreadOptions, ModifyThreadOptions, ThreadPageOptions
 from .pages import AsyncPage, Page
 
 
@@ -60,12 +60,13 @@ class ThreadMethods(Core):
         """
         return self._run(call("get_thread", thread_id, reply=Thread, options=options))
 
-    def list_threads(self, **options: Unpack[PageOptions]) -> Page[Thread]:
+    def list_threads(self, **options: Unpack[ThreadPageOptions]) -> Page[Thread]:
         """Return a list of threads, newest first; the hosted API had no such operation.
 
         Endpoint: ``GET /threads``
 
         Args:
+            metadata: Only threads whose metadata has all of these pairs.
             after: The id of a thread; the page begins behind it.
             before: The id of a thread; the page ends in front of it.
             limit: How many a page has at most: 1..100 (20).
@@ -143,7 +144,7 @@ class AsyncThreadMethods(AsyncCore):
         return await self._run(call("get_thread", thread_id, reply=Thread, options=options))
 
     @same_docstring(ThreadMethods.list_threads)
-    async def list_threads(self, **options: Unpack[PageOptions]) -> AsyncPage[Thread]:
+    async def list_threads(self, **options: Unpack[ThreadPageOptions]) -> AsyncPage[Thread]:
         return await self._streamed_pages(options, self._page_of_threads)
 
     @same_docstring(ThreadMethods.modify_thread)

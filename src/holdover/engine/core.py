@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -38,7 +37,7 @@ class Core:
 
     Args:
         store: Where objects are kept.
-        clock: Returns the time in Unix seconds.
+        clock: Returns the time in Unix seconds; the store's own otherwise, which is that of its database.
         entropy: Returns that many random bytes; identifiers are made of them.
     """
 
@@ -46,11 +45,11 @@ class Core:
         self,
         store: Store,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         entropy: ids.Entropy = os.urandom,
     ) -> None:
         self._store = store
-        self._clock = clock
+        self._clock = clock or store.now
         self._entropy = entropy
 
     def _now(self) -> int:
@@ -85,7 +84,13 @@ class Core:
         return not_found(kind, identifier)
 
     async def _page(
-        self, kind: Kind, query: PageQuery, *, owner: str | None = None, run_id: str | None = None
+        self,
+        kind: Kind,
+        query: PageQuery,
+        *,
+        owner: str | None = None,
+        run_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> bytes:
         try:
             page = await self._store.page(
@@ -96,6 +101,7 @@ class Core:
                 before=query.before or None,
                 owner=owner,
                 run_id=run_id,
+                labels=labels,
             )
         except UnknownCursor as unknown:
             raise not_found(kind, unknown.id) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from holdover.errors import BadRequestError
-from holdover.store.protocol import Modification, NewObject, Reference
+from holdover.store.protocol import Modification, NewObject, Reference, ThreadBusy
 from holdover.wire.messages import (
     CreateMessage,
     ImageFilePart,
@@ -101,17 +101,22 @@ class MessageOperations(Core):
 
         Raises:
             NotFoundError: There is no such thread, or the body names a file that does not exist.
-            BadRequestError: The message says nothing, or the retry key came with another body before.
+            BadRequestError: The message says nothing, a run is active on the thread, or the retry key came with another
+                body before.
         """
         now = self._now()
         message = stored(new_message(body, id=self._new_id("message"), thread_id=thread_id, created_at=now))
-        with references_told():
-            return await self._store.create(
-                [message],
-                reply=message.document,
-                requires=[Reference("thread", thread_id)],
-                repeatable=repeatable(f"create_message {thread_id}", retry_key, now),
-            )
+        try:
+            with references_told():
+                return await self._store.create(
+                    [message],
+                    reply=message.document,
+                    requires=[Reference("thread", thread_id)],
+                    repeatable=repeatable(f"create_message {thread_id}", retry_key, now),
+                    idle_thread=thread_id,
+                )
+        except ThreadBusy as busy:
+            raise BadRequestError(f"Can't add messages to {thread_id} while a run {busy.run_id} is active.") from None
 
     async def get_message(self, thread_id: str, message_id: str) -> bytes:
         """Return a message.

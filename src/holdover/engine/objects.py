@@ -1,19 +1,69 @@
-"""The operations on stored objects: rules first, then one transaction.
+"""The operations: rules first, then one transaction.
 
-Every method is one row of the table of operations and returns the encoded answer: documents are stored as they are
-sent, so that reading one is a look-up and nothing else. A noun's rules and operations are in the file of its name.
+Every method is one row of the table of operations and returns the encoded answer, or a stream of events. Documents are
+stored as they are sent, so that reading one is a look-up and nothing else. A noun's rules and operations are in the
+file of its name.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from holdover.models.protocol import Models
+from holdover.store.protocol import Store
+
 from .assistants import AssistantOperations
+from .broadcast import Broadcast, EventStream, TooSlow
 from .core import RetryKey
+from .driver import Work
 from .messages import MessageOperations
 from .models import ModelOperations
-from .threads import ThreadOperations
+from .runs import RunOperations
+from .worker import Worker
 
-__all__ = ["Engine", "RetryKey"]
+__all__ = ["Engine", "EventStream", "RetryKey", "TooSlow"]
 
 
-class Engine(AssistantOperations, ThreadOperations, MessageOperations, ModelOperations):
-    """Carries out every operation of the table."""
+class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperations):
+    """Carries out every operation of the table, and drives runs.
+
+    Args:
+        store: Where objects are kept.
+        models: Who answers.
+        run_lifetime_s: Seconds after which a run that has not ended expires.
+        lease_s: Seconds without a sign of life after which a run is taken from its worker.
+        max_runs: How many runs are driven here at the same time.
+        claims: Whether runs are looked for, or only those driven whose stream is asked for here.
+        options: Of `holdover.engine.core.Core`: ``clock``, ``entropy``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        models: Models,
+        *,
+        run_lifetime_s: float = 600.0,
+        lease_s: float = 10.0,
+        max_runs: int = 1000,
+        claims: bool = True,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        **options: Any,
+    ) -> None:
+        super().__init__(store, **options)
+        self._models = models
+        self._run_lifetime_s = run_lifetime_s
+        self._broadcast = Broadcast()
+        work = Work(store, models, self._broadcast, new_id=self._new_id, sleep=sleep)
+        name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
+        self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
+
+    async def start(self) -> None:
+        """Begin to look for runs."""
+        await self._worker.start()
+
+    async def stop(self, drain_s: float = 0.0) -> None:
+        """Finish the runs under way, for so many seconds; the rest goes back to the queue."""
+        await self._worker.stop(drain_s)

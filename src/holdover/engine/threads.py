@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
-from holdover.store.protocol import Modification, NewObject
-from holdover.wire.pages import PageQuery
+from holdover.store.protocol import Modification, NewObject, Reference
 from holdover.wire.record import UNSET
-from holdover.wire.threads import CreateThread, ModifyThread, Thread, ThreadDeleted
+from holdover.wire.threads import CreateThread, ModifyThread, Thread, ThreadDeleted, ThreadQuery
 from holdover.wire.tools import ToolResources
 
 from .core import Core, RetryKey, encode, references_told, repeatable
@@ -44,6 +43,15 @@ def as_read(document: bytes) -> bytes:
     return document
 
 
+class NewThread(msgspec.Struct, frozen=True):
+    """A thread that is to be stored: its document, all objects that are made with it, and what must exist."""
+
+    id: str
+    document: bytes
+    objects: list[NewObject]
+    requires: list[Reference]
+
+
 class ThreadOperations(Core):
     """The operations on threads."""
 
@@ -55,6 +63,22 @@ class ThreadOperations(Core):
             BadRequestError: A message says nothing, or the retry key came with another body before.
         """
         now = self._now()
+        made = self._new_thread(body, now)
+        with references_told():
+            return await self._store.create(
+                made.objects,
+                reply=made.document,
+                requires=made.requires,
+                repeatable=repeatable("create_thread", retry_key, now),
+            )
+
+    def _new_thread(self, body: CreateThread, now: int) -> NewThread:
+        """Return a thread and all that is made with it.
+
+        Raises:
+            NotFoundError: The body names a file.
+            BadRequestError: A message says nothing.
+        """
         provided = provide(body.tool_resources, now=now, entropy=self._entropy)
         thread = new_thread(body, id=self._new_id("thread"), created_at=now, resources=provided.resources)
         document = encode(thread)
@@ -62,17 +86,10 @@ class ThreadOperations(Core):
         messages = new_messages(
             bodies, ids=[self._new_id("message") for _ in bodies], thread_id=thread.id, created_at=now
         )
-        with references_told():
-            return await self._store.create(
-                [
-                    *provided.made,
-                    NewObject(kind="thread", id=thread.id, created_at=now, document=document),
-                    *messages,
-                ],
-                reply=document,
-                requires=provided.requires,
-                repeatable=repeatable("create_thread", retry_key, now),
-            )
+        stored = NewObject(
+            kind="thread", id=thread.id, created_at=now, document=document, labels=thread.metadata or None
+        )
+        return NewThread(thread.id, document, [*provided.made, stored, *messages], provided.requires)
 
     async def get_thread(self, thread_id: str) -> bytes:
         """Return a thread.
@@ -82,13 +99,13 @@ class ThreadOperations(Core):
         """
         return as_read(await self._document("thread", thread_id))
 
-    async def list_threads(self, query: PageQuery) -> bytes:
-        """Return a page of threads.
+    async def list_threads(self, query: ThreadQuery) -> bytes:
+        """Return a page of threads: of all, or of those whose metadata has all pairs that are asked for.
 
         Raises:
             NotFoundError: A cursor is not the id of any thread, present or deleted.
         """
-        return await self._page("thread", query)
+        return await self._page("thread", query, labels=query.metadata or None)
 
     async def modify_thread(self, thread_id: str, body: ModifyThread) -> bytes:
         """Change a thread.
@@ -99,7 +116,8 @@ class ThreadOperations(Core):
         requires = required(body.tool_resources)
 
         def change(document: bytes) -> Modification:
-            return Modification(encode(modified_thread(_decode(document), body)), requires)
+            thread = modified_thread(_decode(document), body)
+            return Modification(encode(thread), requires, thread.metadata or {})
 
         return await self._modified("thread", thread_id, change)
 

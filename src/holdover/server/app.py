@@ -16,16 +16,19 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from holdover import telemetry
-from holdover.engine.objects import Engine, RetryKey
+from holdover.engine.objects import Engine, EventStream, RetryKey
 from holdover.errors import APIStatusError, BadRequestError, InternalServerError
 from holdover.wire import ids
+from holdover.wire.events import CONTENT_TYPE
 from holdover.wire.operations import OPERATIONS, Operation
 from holdover.wire.refusals import Refused, invalid_json
+from holdover.wire.steps import IncludeQuery
 from holdover.wire.strict import check_id, decode_body, decode_query
 
 from .access import Access
 from .reference import Pages
 from .router import PREFIX, MethodNotAllowed, Router
+from .streams import send_events
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -58,6 +61,14 @@ _FIXED_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     IDEMPOTENCY_HEADER,
 ]
+_STREAM_HEADERS = [
+    (b"content-type", CONTENT_TYPE.encode()),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # a proxy in between passes events on as they come
+    *_FIXED_HEADERS[1:],
+]
+#: Says the number of the event before the first of a stream: numbers to attach again with, as Last-Event-ID.
+EVENT_ID_HEADER = b"holdover-event-id"
 #: Ends the connection after an answer.
 CLOSE = (b"connection", b"close")
 #: Echoed where the caller sends them; the hosted API always named those that a key belongs to.
@@ -99,10 +110,14 @@ class App:
         headers = dict(scope["headers"])
         answer_headers = _FIXED_HEADERS
         status = 200
+        body: bytes | EventStream
         try:
             self._access.check_origin(headers)
             if path.startswith(b"/v1/") or path == b"/v1":
                 body = await self._operate(scope, path[len(PREFIX) :], headers, receive)
+                if isinstance(body, EventStream):
+                    await self._stream(body, scope, receive, send, headers, request_id, began)
+                    return
             else:
                 status, answer_headers, body = self._pages.find(scope["method"], path)
         except Disconnected:
@@ -112,13 +127,8 @@ class App:
             status, body = failure.status, envelope(failure)
             answer_headers = [*_FIXED_HEADERS, *_headers_of(failure)]
         seconds = time.perf_counter() - began
-        answer_headers = [
-            *answer_headers,
-            (b"content-length", b"%d" % len(body)),
-            (b"x-request-id", request_id.encode()),
-            (b"openai-processing-ms", b"%d" % (seconds * 1000)),
-            *_echoed(headers),
-        ]
+        length = (b"content-length", b"%d" % len(body))
+        answer_headers = [*answer_headers, length, *_told(request_id, seconds, headers)]
         answer = scope["state"].get("answer") if "state" in scope else None  # a server of ours takes it whole
         if answer is None or not answer(status, answer_headers, body):
             await send({"type": "http.response.start", "status": status, "headers": answer_headers})
@@ -132,7 +142,33 @@ class App:
             request_id=request_id,
         )
 
-    async def _operate(self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    async def _stream(
+        self,
+        events: EventStream,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[bytes, bytes],
+        request_id: str,
+        began: float,
+    ) -> None:
+        seconds = time.perf_counter() - began
+        answer_headers = [*_STREAM_HEADERS, (EVENT_ID_HEADER, b"%d" % events.after_id)]
+        answer_headers += _told(request_id, seconds, headers)
+        await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
+        await send_events(events, receive, send)
+        telemetry.emit(
+            "server.request",
+            method=scope["method"],
+            path=_raw_path(scope),
+            status=200,
+            seconds=time.perf_counter() - began,
+            request_id=request_id,
+        )
+
+    async def _operate(
+        self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive
+    ) -> bytes | EventStream:
         self._access.check_key(headers)
         operation, arguments = self._router.find(scope["method"], path)
         _check_beta(operation, headers)
@@ -143,7 +179,7 @@ class App:
             parameters.append(decode_body(body, operation.body))
             if operation.creates and (key := headers.get(b"idempotency-key")) is not None:
                 parameters.append(_retry_key(key, body))
-        result: bytes = await self._methods[operation.name](*parameters)
+        result: bytes | EventStream = await self._methods[operation.name](*parameters)
         return result
 
 
@@ -170,6 +206,25 @@ def _headers_of(error: APIStatusError) -> list[tuple[bytes, bytes]]:
     if error.status == 408:
         return [CLOSE]  # nothing that comes later is wanted
     return []
+
+
+def _told(request_id: str, seconds: float, headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-request-id", request_id.encode()),
+        (b"openai-processing-ms", b"%d" % (seconds * 1000)),
+        *_echoed(headers),
+    ]
+
+
+def _last_event_id(headers: Mapping[bytes, bytes]) -> int:
+    given = headers.get(b"last-event-id", b"")
+    if not given:
+        return 0
+    if not given.isdigit() or len(given) > 18:
+        raise BadRequestError(
+            "Invalid 'Last-Event-ID': expected the number of an event.", param="Last-Event-ID", code="invalid_value"
+        )
+    return int(given)
 
 
 def _echoed(headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
@@ -199,7 +254,7 @@ def _parameters(operation: Operation, arguments: list[str], query: bytes) -> lis
             check_id(name, value, name.removesuffix("_id"))
     parameters: list[Any] = list(arguments)
     if operation.query is not None or query:
-        decoded = decode_query(_pairs(query), operation.query or _NoParameters)
+        decoded = decode_query(_pairs(query), operation.query or (IncludeQuery if operation.streams else _NoParameters))
         if operation.query is not None:
             for name in ("after", "before"):
                 if isinstance(cursor := getattr(decoded, name, None), str):

@@ -11,7 +11,7 @@ import math
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
@@ -267,8 +267,15 @@ def _answer(cycle: Any, status: int, headers: list[tuple[bytes, bytes]], body: b
 class Server(uvicorn.Server):
     """uvicorn's server: says when it can be called, and ends with an exit status of 0 once it has drained."""
 
-    def __init__(self, config: uvicorn.Config, drain_s: float, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        drain_s: float,
+        on_ready: Callable[[], None],
+        on_stop: Callable[[], Coroutine[Any, Any, None]] | None,
+    ) -> None:
         super().__init__(config)
+        self._on_stop = on_stop
         self._drain_s = drain_s
         self._on_ready = on_ready
 
@@ -279,8 +286,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         giving_up = asyncio.get_running_loop().call_later(self._drain_s, self._give_up)
+        stopping = asyncio.ensure_future(self._on_stop()) if self._on_stop else None
         await super().shutdown(sockets)
         giving_up.cancel()
+        if stopping is not None:
+            await stopping
 
     def _give_up(self) -> None:
         for connection in list(self.server_state.connections):
@@ -304,8 +314,17 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(each)
 
 
-def server(app: Application, *, drain_s: float, on_ready: Callable[[], None]) -> Server:
-    """Return a server for an application; serve it with ``await server.serve(sockets=[…])``."""
+def server(
+    app: Application,
+    *,
+    drain_s: float,
+    on_ready: Callable[[], None],
+    on_stop: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> Server:
+    """Return a server for an application; serve it with ``await server.serve(sockets=[…])``.
+
+    ``on_stop`` is carried out when it is told to stop, beside what it still answers.
+    """
     config = uvicorn.Config(
         app,
         http=Protocol,
@@ -318,7 +337,7 @@ def server(app: Application, *, drain_s: float, on_ready: Callable[[], None]) ->
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(drain_s) + 1,  # what the server itself has not let go by then is cancelled
     )
-    return Server(config, drain_s, on_ready)
+    return Server(config, drain_s, on_ready, on_stop)
 
 
 def listen(host: str, port: int) -> socket.socket:

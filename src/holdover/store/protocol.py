@@ -6,7 +6,7 @@ Beside it stand only the columns that are searched. Every write is one transacti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,10 +14,10 @@ import msgspec
 from holdover.errors import BadRequestError
 
 #: The kinds of objects that a store keeps, each in a table of its own.
-Kind = Literal["assistant", "vector_store", "thread", "message"]
-KINDS: tuple[Kind, ...] = ("assistant", "vector_store", "thread", "message")
+Kind = Literal["assistant", "vector_store", "thread", "message", "run", "step"]
+KINDS: tuple[Kind, ...] = ("assistant", "vector_store", "thread", "message", "run", "step")
 #: Kinds whose objects belong to another object and are deleted with it, and the kind of that.
-OWNERS: dict[Kind, Kind] = {"message": "thread"}
+OWNERS: dict[Kind, Kind] = {"message": "thread", "run": "thread", "step": "run"}
 
 #: How long the answer to a request with an ``Idempotency-Key`` is remembered, in seconds.
 REPLY_LIFETIME_S = 24 * 60 * 60
@@ -28,8 +28,10 @@ class NewObject(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         owner: The object that it belongs to, for kinds that belong to one.
-        run_id: The run that made it.
+        run_id: The run that made it (messages).
         extra: JSON that is kept beside the document and never sent.
+        labels: Pairs that a list can be filtered by: a thread's metadata.
+        run: What is searched of a run.
     """
 
     kind: Kind
@@ -39,6 +41,30 @@ class NewObject(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     run_id: str | None = None
     extra: bytes | None = None
+    labels: Mapping[str, str] | None = None
+    run: RunColumns | None = None
+
+
+class RunColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """What is searched of a run, beside its document.
+
+    Attributes:
+        status: The wire's.
+        expires_at: When it ends at the latest, in Unix seconds; ``None`` once it has ended.
+        lease: Held on it from the start by whoever made it, if it is to be driven there. The epoch begins at 0 with
+            and without one.
+    """
+
+    status: str
+    expires_at: float | None
+    lease: Lease | None = None
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A claim that expires: whose, and for how many seconds from now (the database's now)."""
+
+    worker: str
+    seconds: float
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -82,10 +108,93 @@ class UnknownCursor(Exception):
 
 
 class Modification(msgspec.Struct, frozen=True):
-    """What an object becomes, and what must exist for that."""
+    """What an object becomes, and what must exist for that. ``labels`` replace those it has; ``None`` keeps them."""
 
     document: bytes
     requires: Sequence[Reference] = ()
+    labels: Mapping[str, str] | None = None
+
+
+class ThreadBusy(Exception):
+    """A thread has a run that has not ended, so nothing may be added to it; nothing was written."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
+#: Statuses of a run that has not ended: its thread is locked.
+ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
+#: Statuses of a run that a worker drives: it holds a lease.
+DRIVEN = ("in_progress", "cancelling")
+
+
+class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as the store has it, read inside the transaction that is to change it.
+
+    Attributes:
+        extra: JSON that is kept beside the document and never sent.
+        epoch: How often a worker was given the run. Whoever writes as its driver compares it with the one it was given:
+            another one means that the lease was lost and the run is somebody else's.
+        attempts: How many leases on it ran out since it last got ahead.
+        worker: Who holds the lease, or held it last.
+        lease_until: When the lease runs out, in Unix seconds; ``None`` where there is none.
+        now: The database's time, in Unix seconds; nobody else's clock counts.
+    """
+
+    id: str
+    thread_id: str
+    document: bytes
+    extra: bytes | None
+    status: str
+    epoch: int
+    attempts: int
+    worker: str | None
+    lease_until: float | None
+    expires_at: float | None
+    now: float
+
+
+class RunChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a run, and what is written with it in the same transaction.
+
+    Attributes:
+        status, document, expires_at: The run's new ones. ``extra`` is replaced where it is given.
+        lease: Given to this worker (and the epoch counts up), kept as it is (``"keep"``), or let go (``None``).
+        attempts: The new number, or ``None`` to keep it.
+        added: New messages and steps.
+        replaced: Documents of messages and steps; of those that are gone, nothing is written.
+        removed: Messages and steps that go away; no place of theirs is remembered.
+        reply: What a repeatable request is answered with; the run's document otherwise.
+    """
+
+    status: str
+    document: bytes
+    expires_at: float | None
+    extra: bytes | None = None
+    lease: Lease | Literal["keep"] | None = None
+    attempts: int | None = None
+    added: Sequence[NewObject] = ()
+    replaced: Sequence[tuple[Kind, str, bytes]] = ()
+    removed: Sequence[Reference] = ()
+    reply: bytes | None = None
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Store.change_run` did: the row it found, the change (``None``: nothing was written), and the answer."""
+
+    row: RunRow
+    change: RunChange | None
+    reply: bytes
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after the change."""
+        return self.row.epoch + (self.change is not None and isinstance(self.change.lease, Lease))
+
+
+#: What is told to workers of all processes: a run's status and its id. A hint: it may be lost, never relied on.
+Hint = Callable[[str, str], None]
 
 
 class Store(Protocol):
@@ -104,12 +213,13 @@ class Store(Protocol):
         before: str | None,
         owner: str | None = None,
         run_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> Page:
         """Return up to ``limit`` objects, exactly in the order of their creation (or its reverse).
 
         ``after`` and ``before`` are ids, themselves left out; with ``before`` alone the objects nearest to it are
         returned. The id of a deleted object still marks its place. Of kinds with owners, those of one owner are
-        listed; ``run_id`` lists only what that run made.
+        listed; ``run_id`` lists only what that run made, ``labels`` only objects that have all of these pairs.
 
         Raises:
             UnknownCursor: An id is not that of any object of this kind, present or deleted.
@@ -122,11 +232,16 @@ class Store(Protocol):
         reply: bytes,
         requires: Sequence[Reference] = (),
         repeatable: Repeatable | None = None,
+        idle_thread: str | None = None,
     ) -> bytes:
         """Add objects and return ``reply``; or, where the request was carried out before, what it was answered then.
 
+        ``idle_thread`` must have no active run, and gets none while this is written: of two that would add to it at
+        the same time, on two machines, one comes first.
+
         Raises:
-            MissingReference: Something in ``requires`` does not exist.
+            MissingReference: Something in ``requires`` does not exist. Told before `ThreadBusy`.
+            ThreadBusy: The thread that was to be idle has an active run.
             BadRequestError: The key was used for another request.
         """
 
@@ -143,6 +258,67 @@ class Store(Protocol):
 
     async def delete(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bool:
         """Delete an object and all that belongs to it; return whether there was one."""
+
+    # Runs
+
+    async def change_run(
+        self,
+        run_id: str,
+        change: Callable[[RunRow], RunChange | None],
+        *,
+        thread_id: str | None = None,
+        durable: bool = True,
+        repeatable: Repeatable | None = None,
+    ) -> Changed | None:
+        """Change a run by what ``change`` makes of its row; ``None`` if there is no such run (in this thread).
+
+        ``change`` must be quick and pure: it runs inside the transaction, which holds the row, perhaps more than once.
+        It says ``None`` where nothing is to be written, and what it raises is raised here. A change that is not
+        ``durable`` survives the end of the process, but perhaps not of the machine; the next one that is makes it so.
+
+        With ``repeatable``, a request that was carried out before changes nothing: ``reply`` is what it was answered.
+
+        Raises:
+            BadRequestError: The key was used for another request.
+        """
+
+    async def claim_runs(self, limit: int, change: Callable[[RunRow], RunChange | None]) -> Sequence[Changed]:
+        """Change up to ``limit`` runs that are queued and that nobody holds a valid lease on, the oldest first.
+
+        Runs that another worker is claiming at the same moment are passed over, not waited for. Runs past their
+        expiry are not given out. It is not durable by itself (see `change_run`): a claim is worth nothing anyway once
+        the machine is gone.
+        """
+
+    async def renew_leases(self, worker: str, held: Mapping[str, int], seconds: float) -> Mapping[str, str]:
+        """Renew the leases of runs that a worker holds, all in one statement.
+
+        Args:
+            held: The epoch that each run was given with, by the run's id.
+
+        Returns:
+            The status of each run that is still held; one that is missing here is no longer this worker's. Only runs
+            with a lease of this worker and this epoch count, in whatever status.
+        """
+
+    async def list_due_runs(self, limit: int) -> Sequence[str]:
+        """Return ids of active runs that are past their expiry, or driven under a lease that ran out: oldest due first.
+
+        A queued run with a lapsed lease is not due: it can be claimed.
+        """
+
+    async def find_active_run(self, thread_id: str) -> str | None:
+        """Return the id of the run that locks a thread, or ``None``."""
+
+    async def watch(self, hint: Hint) -> None:
+        """Have ``hint`` called on the event loop when a run is queued for any worker, to be cancelled, or deleted.
+
+        The hint's status is ``"queued"``, ``"cancelling"`` or ``"deleted"``. Changes of this process may or may not be
+        told; those of others are, as far as the database tells them.
+        """
+
+    def now(self) -> float:
+        """Return the database's time in Unix seconds, as well as it is known without asking."""
 
     async def close(self) -> None:
         """Finish what was begun and close the database."""

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
@@ -34,13 +34,19 @@ from .protocol import (
     KINDS,
     OWNERS,
     REPLY_LIFETIME_S,
+    Changed,
+    Hint,
     Kind,
+    Lease,
     MissingReference,
     Modification,
     NewObject,
     Page,
     Reference,
     Repeatable,
+    RunChange,
+    RunRow,
+    ThreadBusy,
     UnknownCursor,
     reused_key,
 )
@@ -53,6 +59,8 @@ TABLES: dict[Kind, str] = {
     "vector_store": "vector_stores",
     "thread": "threads",
     "message": "messages",
+    "run": "runs",
+    "step": "steps",
 }
 
 #: Marks a file as ours ("HoLd"), so that another program's database is not taken for one.
@@ -73,12 +81,12 @@ PRAGMAS = (
 #: How much of what was read is kept at hand, until anything is written.
 RECENT_LIMIT_BYTES = 16 * 1024 * 1024
 
-_statements = load_statements("sqlite", "objects.sql")
+_statements = load_statements("sqlite", "objects.sql") | load_statements("sqlite", "runs.sql")
 
 
-def _for_each_kind(name: str, *, run: bool = False) -> dict[Kind, str]:
+def _for_each_kind(name: str, **cases: bool) -> dict[Kind, str]:
     return {
-        kind: for_case(_statements[name], owned=kind in OWNERS, run=run).format(table=TABLES[kind], kind=kind)
+        kind: for_case(_statements[name], owned=kind in OWNERS, **cases).format(table=TABLES[kind], kind=kind)
         for kind in KINDS
     }
 
@@ -92,6 +100,8 @@ SCAN = {
     for upwards in (True, False)
     for run in (True, False)
 }
+#: Threads that have certain labels, by direction.
+SCAN_LABELLED = {True: _statements["scan_labelled_upwards"], False: _statements["scan_labelled_downwards"]}
 INSERT = {
     kind: _statements["insert_owned" if kind in OWNERS else "insert"].replace("{table}", TABLES[kind]) for kind in KINDS
 }
@@ -101,13 +111,34 @@ DELETE = _for_each_kind("delete")
 REPLY = _statements["reply"]
 FORGET_REPLIES = _statements["forget_replies"]
 REMEMBER_REPLY = _statements["remember_reply"]
+INSERT_RUN = _statements["insert_run"]
+RUN = _statements["run"]
+WRITE_RUN = _statements["write_run"]
+ACTIVE_RUN = _statements["active_run"]
+CLAIMABLE = _statements["claimable"]
+DUE = _statements["due"]
+RENEW = _statements["renew"]
+VOID_LEASES = _statements["void_leases"]
+REPLACE_DOCUMENT = _for_each_kind("replace_document")
+REMOVE = _for_each_kind("remove")
+LABEL = _statements["label"]
+UNLABEL = _statements["unlabel"]
 
 
 class SQLiteStore:
     """The store in one SQLite file, for one process. See `holdover.store.protocol.Store`."""
 
-    def __init__(self, path: str, closing: contextlib.ExitStack, reader: sqlite3.Connection, writer: _Writer) -> None:
+    def __init__(
+        self,
+        path: str,
+        closing: contextlib.ExitStack,
+        reader: sqlite3.Connection,
+        writer: _Writer,
+        clock: Callable[[], float],
+    ) -> None:
         self.path = path
+        self.now = clock
+        self._hint: Hint = lambda status, run_id: None
         self._closing = closing
         self._reader = reader
         self._writer = writer
@@ -115,11 +146,12 @@ class SQLiteStore:
         self._recent = _Recent()
 
     @classmethod
-    async def open(cls, path: str) -> SQLiteStore:
+    async def open(cls, path: str, *, clock: Callable[[], float] = time.time) -> SQLiteStore:
         """Open the database, making or migrating it as needed.
 
         Args:
             path: The file, or ``:memory:`` for a store that is gone when it is closed.
+            clock: Returns the time in Unix seconds.
 
         Raises:
             ConfigurationError: Another process has it open, it is not ours, it is newer than this program, or it
@@ -144,7 +176,7 @@ class SQLiteStore:
                 raise ConfigurationError(f"The database {path} cannot be opened: {error}.") from error
             on_failure.pop_all()  # from here on the writing connection is its thread's, to close as well
             writer = _Writer(writing, asyncio.get_running_loop(), before_answering=lambda: _end_reading(reader))
-            return cls(path, opened.pop_all(), reader, writer)
+            return cls(path, opened.pop_all(), reader, writer, clock)
         raise AssertionError("unreachable")
 
     # Reads
@@ -170,6 +202,7 @@ class SQLiteStore:
         before: str | None,
         owner: str | None = None,
         run_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> Page:
         with _Translated():
             self._begin_reading()
@@ -178,10 +211,13 @@ class SQLiteStore:
                 after=self._place(kind, after, owner),
                 before=self._place(kind, before, owner),
             )
-            rows = self._reader.execute(
-                SCAN[scan.upwards, run_id is not None][kind],
-                {"low": scan.low, "high": scan.high, "limit": limit + 1, "owner": owner, "run_id": run_id},
-            ).fetchall()
+            given = {"low": scan.low, "high": scan.high, "limit": limit + 1, "owner": owner, "run_id": run_id}
+            statement = SCAN[scan.upwards, run_id is not None][kind]
+            if labels:
+                (key, value), *others = labels.items()
+                given |= {"key": key, "value": value, "others": msgspec.json.encode(dict(others)).decode()}
+                statement = SCAN_LABELLED[scan.upwards]
+            rows = self._reader.execute(statement, given).fetchall()
         has_more = len(rows) > limit
         del rows[limit:]
         if scan.reverse:
@@ -213,6 +249,7 @@ class SQLiteStore:
         reply: bytes,
         requires: Sequence[Reference] = (),
         repeatable: Repeatable | None = None,
+        idle_thread: str | None = None,
     ) -> bytes:
         def work(connection: sqlite3.Connection) -> bytes:
             if repeatable is not None:
@@ -220,13 +257,42 @@ class SQLiteStore:
                 if earlier is not None:
                     return earlier
             _require(connection, requires)
+            if idle_thread is not None:
+                active = connection.execute(ACTIVE_RUN, (idle_thread,)).fetchone()
+                if active is not None:
+                    raise ThreadBusy(active[0])
             for each in objects:
-                connection.execute(INSERT[each.kind], msgspec.structs.asdict(each))
+                self._insert(connection, each)
             if repeatable is not None:
-                connection.execute(REMEMBER_REPLY, {**msgspec.structs.asdict(repeatable), "reply": reply})
+                _remember(connection, repeatable, reply)
             return reply
 
-        return await self._writer.run(work)
+        answered = await self._writer.run(work)
+        for each in objects:
+            if each.run is not None and each.run.lease is None:
+                self._hint("queued", each.id)
+        return answered
+
+    def _insert(self, connection: sqlite3.Connection, each: NewObject) -> None:
+        if each.run is not None:
+            run, lease = each.run, each.run.lease
+            worker, until = (lease.worker, self.now() + lease.seconds) if lease else (None, None)
+            columns = (each.id, each.owner, each.created_at, each.document, each.extra, run.status)
+            connection.execute(INSERT_RUN, (*columns, worker, until, run.expires_at))
+            return
+        connection.execute(
+            INSERT[each.kind],
+            {
+                "id": each.id,
+                "owner": each.owner,
+                "run_id": each.run_id,
+                "created_at": each.created_at,
+                "document": each.document,
+                "extra": each.extra,
+            },
+        )
+        if each.labels:
+            _label(connection, each.id, each.labels)
 
     async def modify(
         self, kind: Kind, identifier: str, change: Callable[[bytes], Modification], *, owner: str | None = None
@@ -238,17 +304,122 @@ class SQLiteStore:
             modification = change(row[0])
             _require(connection, modification.requires)
             connection.execute(REPLACE[kind], {"id": identifier, "document": modification.document})
+            if modification.labels is not None:
+                connection.execute(UNLABEL, (identifier,))
+                _label(connection, identifier, modification.labels)
             return modification.document
 
         return await self._writer.run(work)
 
     async def delete(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bool:
-        def work(connection: sqlite3.Connection) -> bool:
+        def work(connection: sqlite3.Connection) -> tuple[bool, str | None]:
             which = {"id": identifier, "owner": owner}
+            active = connection.execute(ACTIVE_RUN, (identifier,)).fetchone() if kind == "thread" else None
             connection.execute(BURY[kind], which)
-            return connection.execute(DELETE[kind], which).rowcount > 0
+            was_there = connection.execute(DELETE[kind], which).rowcount > 0
+            return was_there, active[0] if active else None
 
-        return await self._writer.run(work)
+        was_there, ended = await self._writer.run(work)
+        if ended is not None:
+            self._hint("deleted", ended)
+        return was_there
+
+    # Runs
+
+    async def change_run(
+        self,
+        run_id: str,
+        change: Callable[[RunRow], RunChange | None],
+        *,
+        thread_id: str | None = None,
+        durable: bool = True,
+        repeatable: Repeatable | None = None,
+    ) -> Changed | None:
+        def work(connection: sqlite3.Connection) -> Changed | None:
+            row = _run_row(connection, run_id, self.now())
+            if row is None or (thread_id is not None and row.thread_id != thread_id):
+                return None
+            if repeatable is not None:
+                earlier = _earlier_reply(connection, repeatable)
+                if earlier is not None:
+                    return Changed(row=row, change=None, reply=earlier)
+            changed = self._change(connection, row, change)
+            if repeatable is not None and changed.change is not None:
+                _remember(connection, repeatable, changed.reply)
+            return changed
+
+        changed = await self._writer.run(work, durable=durable)
+        if changed is not None:
+            self._tell(changed)
+        return changed
+
+    async def claim_runs(self, limit: int, change: Callable[[RunRow], RunChange | None]) -> Sequence[Changed]:
+        now = self.now()
+        with _Translated():
+            self._begin_reading()
+            if self._reader.execute(CLAIMABLE, {"now": now, "limit": 1}).fetchone() is None:
+                return []  # looked for all the time, and mostly not there: the writer need not be woken
+
+        def work(connection: sqlite3.Connection) -> list[Changed]:
+            found = connection.execute(CLAIMABLE, {"now": self.now(), "limit": limit}).fetchall()
+            rows = [_run_row(connection, run_id, self.now()) for (run_id,) in found]
+            return [self._change(connection, row, change) for row in rows if row is not None]
+
+        return await self._writer.run(work, durable=False)
+
+    async def renew_leases(self, worker: str, held: Mapping[str, int], seconds: float) -> Mapping[str, str]:
+        asked = {"held": msgspec.json.encode(held).decode(), "worker": worker}
+
+        def work(connection: sqlite3.Connection) -> dict[str, str]:
+            return dict(connection.execute(RENEW, {**asked, "until": self.now() + seconds}).fetchall())
+
+        return await self._writer.run(work, durable=False)
+
+    async def list_due_runs(self, limit: int) -> Sequence[str]:
+        with _Translated():
+            self._begin_reading()
+            rows = self._reader.execute(DUE, {"now": self.now(), "limit": limit}).fetchall()
+        return [row[0] for row in rows]
+
+    async def find_active_run(self, thread_id: str) -> str | None:
+        with _Translated():
+            self._begin_reading()
+            row = self._reader.execute(ACTIVE_RUN, (thread_id,)).fetchone()
+        return row[0] if row else None
+
+    async def watch(self, hint: Hint) -> None:
+        self._hint = hint
+
+    def _change(
+        self, connection: sqlite3.Connection, row: RunRow, make: Callable[[RunRow], RunChange | None]
+    ) -> Changed:
+        change = make(row)
+        if change is None:
+            return Changed(row=row, change=None, reply=row.document)
+        epoch, worker, until = row.epoch, row.worker, row.lease_until
+        if isinstance(change.lease, Lease):
+            epoch, worker, until = epoch + 1, change.lease.worker, row.now + change.lease.seconds
+        elif change.lease is None:
+            until = None
+        extra = row.extra if change.extra is None else change.extra
+        attempts = row.attempts if change.attempts is None else change.attempts
+        columns = (change.status, change.document, extra, epoch, attempts, worker, until, change.expires_at)
+        connection.execute(WRITE_RUN, (*columns, row.id))
+        for reference in change.removed:
+            connection.execute(REMOVE[reference.kind], (reference.id,))
+        for kind, identifier, document in change.replaced:
+            connection.execute(REPLACE_DOCUMENT[kind], (document, identifier))
+        for each in change.added:
+            self._insert(connection, each)
+        return Changed(row=row, change=change, reply=change.document if change.reply is None else change.reply)
+
+    def _tell(self, changed: Changed) -> None:
+        change = changed.change
+        if change is not None and (
+            (change.status == "queued" and change.lease is None)
+            or (change.status == "cancelling" and changed.row.status != "cancelling")
+        ):
+            self._hint(change.status, changed.row.id)
 
     async def close(self) -> None:
         await self._writer.stop()
@@ -296,6 +467,34 @@ def _require(connection: sqlite3.Connection, references: Sequence[Reference]) ->
     for each in references:
         if connection.execute(EXISTS[each.kind], {"id": each.id}).fetchone() is None:
             raise MissingReference(each)
+
+
+def _run_row(connection: sqlite3.Connection, run_id: str, now: float) -> RunRow | None:
+    row = connection.execute(RUN, (run_id,)).fetchone()
+    if row is None:
+        return None
+    identifier, thread_id, document, extra, status, epoch, attempts, worker, lease_until, expires_at = row
+    return RunRow(
+        id=identifier,
+        thread_id=thread_id,
+        document=document,
+        extra=extra,
+        status=status,
+        epoch=epoch,
+        attempts=attempts,
+        worker=worker,
+        lease_until=lease_until,
+        expires_at=expires_at,
+        now=now,
+    )
+
+
+def _label(connection: sqlite3.Connection, thread_id: str, labels: Mapping[str, str]) -> None:
+    connection.executemany(LABEL, [(key, value, thread_id) for key, value in labels.items()])
+
+
+def _remember(connection: sqlite3.Connection, request: Repeatable, reply: bytes) -> None:
+    connection.execute(REMEMBER_REPLY, {**msgspec.structs.asdict(request), "reply": reply})
 
 
 def _earlier_reply(connection: sqlite3.Connection, request: Repeatable) -> bytes | None:
@@ -369,6 +568,8 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     for number, script in migrations:
         if number > version:
             _migrate(connection, number, script)
+    if version == migrations[-1][0]:
+        connection.execute(VOID_LEASES)  # whoever held them is gone: one file serves one process
 
 
 def _migrate(connection: sqlite3.Connection, number: int, script: str) -> None:
@@ -429,10 +630,13 @@ else:
 class _Job:
     """A write that waits for its turn, and where its outcome goes."""
 
-    __slots__ = ("error", "future", "result", "work")
+    __slots__ = ("durable", "error", "future", "result", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, work: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any], *, durable: bool
+    ) -> None:
         self.work = work
+        self.durable = durable
         self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
@@ -449,16 +653,17 @@ class _Writer:
         self._before_answering = before_answering
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._stopped = False
+        self._flushes = True
         self._thread = threading.Thread(target=self._serve, name="holdover-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Carry out ``work`` in a transaction; return when it is durable."""
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
+        """Carry out ``work`` in a transaction; return when it is durable, or at least written where it need not be."""
         if self._stopped:
             raise InternalServerError("The store is closed.")
         # A caller that goes away cancels this future and nothing else: its write is carried out all the same.
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.put(_Job(work, future))
+        self._waiting.put(_Job(work, future, durable=durable))
         return await future
 
     async def stop(self) -> None:
@@ -506,6 +711,11 @@ class _Writer:
 
     def _commit(self, batch: list[_Job]) -> None:
         execute = self._connection.execute
+        flushes = any(job.durable for job in batch)
+        if flushes is not self._flushes:
+            # What is written without a flush outlives the process; the next commit that flushes takes it to disk, too.
+            execute(f"PRAGMA synchronous = {'FULL' if flushes else 'NORMAL'}")
+            self._flushes = flushes
         execute("BEGIN IMMEDIATE")
         for job in batch:
             execute("SAVEPOINT job")

@@ -15,6 +15,7 @@ PREFIXES: dict[str, str] = {
     "message": "msg_",
     "run": "run_",
     "step": "step_",
+    "call": "call_",
     "file": "file-",
     "vector_store": "vs_",
 }
@@ -26,6 +27,7 @@ NOUNS: dict[str, str] = {
     "message": "message",
     "run": "run",
     "step": "run step",
+    "call": "tool call",
     "file": "file",
     "vector_store": "vector store",
 }

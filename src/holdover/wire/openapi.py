@@ -63,7 +63,8 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if operation.query is not None:
         for name, schema in schemas[operation.query.__name__]["properties"].items():
             schema = _query_parameter(operation, name, schema)
-            parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
+            style = {"style": "deepObject", "explode": True} if schema.get("type") == "object" else {}
+            parameters.append({"name": name, "in": "query", "required": False, **style, "schema": schema})
     if operation.creates:
         parameters.append(
             {

@@ -18,7 +18,9 @@ from .assistants import Assistant, AssistantDeleted, CreateAssistant, ModifyAssi
 from .messages import CreateMessage, Message, MessageDeleted, MessageQuery, ModifiedMessage, ModifyMessage
 from .models import ModelDeleted, ModelList, ModelObject
 from .pages import ListPage, PageQuery
-from .threads import CreateThread, ModifyThread, Thread, ThreadDeleted
+from .runs import CancelRun, CreateRun, CreateThreadAndRun, ModifyRun, Run, SubmitToolOutputs
+from .steps import IncludeQuery, RunStep, StepPageQuery
+from .threads import CreateThread, ModifyThread, Thread, ThreadDeleted, ThreadQuery
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -35,7 +37,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         reply: The record it answers with.
         creates: Whether doing it twice makes two objects, so that it needs an ``Idempotency-Key`` to be repeated.
         ended: Whether the hosted service stopped answering it on 2026-08-26.
-        streams: Whether it can answer with events.
+        streams: Whether it can answer with events: where the body asks for them, or always if there is none.
         is_extension: Whether the published reference does not have it.
     """
 
@@ -151,7 +153,7 @@ OPERATIONS: tuple[Operation, ...] = (
         command="list",
         summary="Return a list of threads, page by page; the hosted API had no such operation.",
         kind="thread",
-        query=PageQuery,
+        query=ThreadQuery,
         reply=ListPage[Thread],
         is_extension=True,
     ),
@@ -229,6 +231,110 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="Delete a message.",
         kind="message",
         reply=MessageDeleted,
+    ),
+    Operation(
+        name="create_run",
+        group="runs",
+        method="POST",
+        path="/threads/{thread_id}/runs",
+        command="create",
+        summary="Have an assistant work on a thread.",
+        kind="run",
+        body=CreateRun,
+        reply=Run,
+        creates=True,
+        streams=True,
+    ),
+    Operation(
+        name="create_thread_and_run",
+        group="runs",
+        method="POST",
+        path="/threads/runs",
+        command="start",
+        summary="Create a thread and have an assistant work on it.",
+        kind="run",
+        body=CreateThreadAndRun,
+        reply=Run,
+        creates=True,
+        streams=True,
+    ),
+    Operation(
+        name="get_run",
+        group="runs",
+        method="GET",
+        path="/threads/{thread_id}/runs/{run_id}",
+        command="show",
+        summary="Retrieve a run.",
+        kind="run",
+        reply=Run,
+    ),
+    Operation(
+        name="list_runs",
+        group="runs",
+        method="GET",
+        path="/threads/{thread_id}/runs",
+        command="list",
+        summary="Return a list of a thread's runs, page by page.",
+        kind="run",
+        query=PageQuery,
+        reply=ListPage[Run],
+    ),
+    Operation(
+        name="modify_run",
+        group="runs",
+        method="POST",
+        path="/threads/{thread_id}/runs/{run_id}",
+        command="modify",
+        summary="Modify a run's metadata.",
+        kind="run",
+        body=ModifyRun,
+        reply=Run,
+    ),
+    Operation(
+        name="cancel_run",
+        group="runs",
+        method="POST",
+        path="/threads/{thread_id}/runs/{run_id}/cancel",
+        command="cancel",
+        summary="Cancel a run that has not ended.",
+        kind="run",
+        body=CancelRun,
+        reply=Run,
+    ),
+    Operation(
+        name="submit_tool_outputs_to_run",
+        group="runs",
+        method="POST",
+        path="/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
+        command="submit",
+        summary="Submit the outputs of all calls that a run waits for; it goes on with them.",
+        kind="run",
+        body=SubmitToolOutputs,
+        reply=Run,
+        creates=True,
+        streams=True,
+    ),
+    Operation(
+        name="list_run_steps",
+        group="runs",
+        method="GET",
+        path="/threads/{thread_id}/runs/{run_id}/steps",
+        command="steps",
+        summary="Return a list of a run's steps, page by page.",
+        kind="step",
+        query=StepPageQuery,
+        reply=ListPage[RunStep],
+    ),
+    Operation(
+        name="get_run_step",
+        group="runs",
+        method="GET",
+        path="/threads/{thread_id}/runs/{run_id}/steps/{step_id}",
+        command="step",
+        summary="Retrieve a run step.",
+        kind="step",
+        query=IncludeQuery,
+        reply=RunStep,
     ),
     Operation(
         name="list_models",

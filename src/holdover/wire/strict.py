@@ -23,6 +23,7 @@ from .ids import PREFIXES
 from .messages import CreateMessage, ImageFilePart, MessageQuery
 from .pages import PageQuery
 from .refusals import Refused
+from .runs import CreateRun, CreateThreadAndRun, SubmitToolOutputs
 from .threads import CreateThread, ModifyThread
 from .tools import CodeInterpreterResources, NewToolResources, ToolResources
 from .vector_stores import StaticChunking
@@ -138,14 +139,20 @@ def decode_query(pairs: list[tuple[str, str]], record: type[T]) -> T:
     """
     plain: dict[str, Any] = {}
     kind: Any = record
-    integers = _integer_fields(kind)
+    integers = _fields_of_kind(kind, "IntType")
+    lists, objects = _fields_of_kind(kind, "ListType"), _fields_of_kind(kind, "DictType")
     for name, value in pairs:
-        if name in plain:
-            raise refusals.repeated_parameter(name)
-        plain[name] = int(value) if name in integers and _INTEGER.match(value) else value
-    for name, value in plain.items():
-        if "\0" in name or (isinstance(value, str) and "\0" in value):
+        if "\0" in name or "\0" in value:
             raise refusals.nul_character(name.replace("\0", ""))
+        base, bracket, key = name.removesuffix("]").partition("[") if name.endswith("]") else (name, "", "")
+        if base in lists and not key:  # include=… and include[]=…, once or more often
+            plain.setdefault(base, []).append(value)
+        elif base in objects and bracket and key not in plain.setdefault(base, {}):  # metadata[key]=…
+            plain[base][key] = value
+        elif name in plain or (base in objects and bracket):
+            raise refusals.repeated_parameter(name)
+        else:
+            plain[name] = int(value) if name in integers and _INTEGER.match(value) else value
     return from_plain(plain, record)
 
 
@@ -177,8 +184,8 @@ def _type_of(record: Any) -> Any:
 
 
 @cache
-def _integer_fields(record: Any) -> frozenset[str]:
-    return frozenset(f.encode_name for f in _type_of(record).fields if type(f.type).__name__ == "IntType")
+def _fields_of_kind(record: Any, kind: str) -> frozenset[str]:
+    return frozenset(field.encode_name for field in _type_of(record).fields if type(field.type).__name__ == kind)
 
 
 # ----------------------------------------------------------------------------------------- explaining
@@ -348,10 +355,35 @@ def _check_resources(body: CreateAssistant | ModifyAssistant | CreateThread | Mo
         _check_tool_resources(body.tool_resources)
 
 
-def _check_thread(body: CreateThread) -> None:
+def _check_thread(body: CreateThread, path: str = "") -> None:
     _check_resources(body)
     for index, message in enumerate(body.messages or ()):
-        _check_message(message, f"messages[{index}].")
+        _check_message(message, f"{path}messages[{index}].")
+
+
+def _check_run(body: CreateRun | CreateThreadAndRun) -> None:
+    check_id("assistant_id", body.assistant_id, "assistant")
+    strategy = body.truncation_strategy
+    if strategy and (strategy.type == "last_messages") is not bool(strategy.last_messages):
+        if not strategy.last_messages:
+            raise refusals.missing_parameter("truncation_strategy.last_messages")
+        raise refusals.unknown_parameter("truncation_strategy.last_messages")
+    if isinstance(body, CreateRun):
+        for index, message in enumerate(body.additional_messages or ()):
+            _check_message(message, f"additional_messages[{index}].")
+        return
+    if body.thread:
+        _check_thread(body.thread, "thread.")
+    if body.tool_resources:
+        _check_tool_resources(body.tool_resources)
+
+
+def _check_outputs(body: SubmitToolOutputs) -> None:
+    seen = set()
+    for index, each in enumerate(body.tool_outputs):
+        if each.tool_call_id in seen:
+            raise refusals.repeated_parameter(f"tool_outputs[{index}].tool_call_id")
+        seen.add(each.tool_call_id)
 
 
 def _check_message(body: CreateMessage, path: str = "") -> None:
@@ -414,6 +446,9 @@ _RULES: dict[Any, Any] = {
     ModifyThread: _check_resources,
     CreateMessage: _check_message,
     MessageQuery: _check_message_query,
+    CreateRun: _check_run,
+    CreateThreadAndRun: _check_run,
+    SubmitToolOutputs: _check_outputs,
 }
 
 __all__ = ["PageQuery", "Refused", "check_id", "decode_body", "decode_query", "from_plain", "parse_json"]

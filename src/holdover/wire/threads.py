@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from .messages import CreateMessage
+from .pages import PageQuery
 from .record import UNSET, Metadata, Record, UnsetType
 from .tools import NewToolResources, ToolResources
 
@@ -45,3 +46,9 @@ class ModifyThread(Record, frozen=True, kw_only=True):
 
     tool_resources: ToolResources | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
+
+
+class ThreadQuery(PageQuery, frozen=True, kw_only=True):
+    """Which threads are wanted: of all, or of those whose metadata has all of these pairs (``metadata[key]=value``)."""
+
+    metadata: Metadata | UnsetType = UNSET

@@ -9,7 +9,7 @@ from holdover.wire.threads import Thread, ThreadDeleted
 from ..clients import Client
 from ..core import same_docstring
 from ..default import default_client
-from ..options import CallOptions, CreateThreadOptions, ModifyThreadOptions, PageOptions
+from ..options import CallOptions, CreateThreadOptions, ModifyThreadOptions, ThreadPageOptions
 from ..pages import Page
 
 __all__ = ["create_thread", "delete_thread", "get_thread", "list_threads", "modify_thread"]
@@ -26,7 +26,7 @@ def get_thread(thread_id: str, **options: Unpack[CallOptions]) -> Thread:
 
 
 @same_docstring(Client.list_threads)
-def list_threads(**options: Unpack[PageOptions]) -> Page[Thread]:
+def list_threads(**options: Unpack[ThreadPageOptions]) -> Page[Thread]:
     return default_client().list_threads(**options)
 
 

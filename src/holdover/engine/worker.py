@@ -1,0 +1,289 @@
+"""Finds runs to drive, keeps their leases alive, and picks up what others left: one for each process.
+
+Three loops: runs that are waiting are claimed (woken by hints, and looked for now and then, since hints may be lost);
+leases are renewed, all in one statement; and runs that are overdue are put right, whoever drove them. All of it is
+asked of the database, by its clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from random import random
+from typing import Any
+
+import msgspec
+
+from holdover import telemetry
+from holdover.errors import InternalServerError
+from holdover.store.protocol import DRIVEN, Changed, Lease, RunChange, RunRow
+
+from . import lifecycle
+from .core import encode
+from .driver import Driver, Interruption, Work, given_up, run_frame
+from .lifecycle import RunState, decode_run, ended_step, state_of
+
+#: How often runs that are waiting are looked for without a hint, and overdue ones, in seconds (at most).
+POLL_S = 2.0
+SWEEP_S = 5.0
+#: How many runs are claimed, or put right, at once.
+BATCH = 64
+#: How long a driver that holds its lease is given to end its run when that expires, in seconds.
+GRACE_S = 2.0
+
+
+class Worker:
+    """Drives runs.
+
+    Args:
+        name: Unique among all processes of one database.
+        lease_s: Seconds without a sign of life after which another worker takes its runs.
+        max_runs: How many runs are driven at the same time; streams that are asked for here come on top.
+        claims: Whether it looks for runs; otherwise it drives only those whose stream is asked for here.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        name: str,
+        lease_s: float = 10.0,
+        max_runs: int = 1000,
+        claims: bool = True,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self.lease_s = lease_s
+        self._work = work
+        self._store = work.store
+        self._max_runs = max_runs
+        self._claims = claims
+        self._sleep = sleep
+        self._drivers: dict[str, Driver] = {}
+        self._driving: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._is_stopping = False
+        self._renewed_at = float("-inf")
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def start(self) -> None:
+        """Begin to work."""
+        await self._store.watch(self._take_hint)
+        loops: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renew, self._sweep]
+        if self._claims:
+            loops.append(self._claim)
+        self._loops = [asyncio.create_task(self._for_ever(each)) for each in loops]
+
+    async def stop(self, drain_s: float) -> None:
+        """Take no more runs; finish those under way, and after ``drain_s`` seconds give the rest back to the queue."""
+        self._is_stopping = True
+        try:
+            async with asyncio.timeout(drain_s):
+                await self._idle.wait()
+        except TimeoutError:
+            for driver in list(self._drivers.values()):
+                driver.interrupt("release")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    await self._idle.wait()
+        leftover = [*self._loops, *self._driving]
+        for task in leftover:
+            task.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+
+    # ------------------------------------------------------------------------------------- what is asked here
+
+    def lease(self, *, always: bool = False) -> Lease | None:
+        """Return the lease under which a run is made, or continued, to be driven here; ``None`` if others shall.
+
+        Args:
+            always: Somebody waits here for its events, so it is driven here.
+        """
+        if self._is_stopping or not (always or (self._claims and len(self._drivers) < self._max_runs)):
+            return None
+        return Lease(self.name, self.lease_s)
+
+    def drive(self, row: RunRow, epoch: int, *, document: bytes, status: str) -> None:
+        """Drive a run that this worker holds the lease of."""
+        driver = Driver(self._work, row, epoch, document=document, status=status)
+        self._drivers[driver.run_id] = driver
+        self._idle.clear()
+        task = asyncio.create_task(self._drive(driver))
+        self._driving.add(task)
+        task.add_done_callback(self._driving.discard)
+
+    def interrupt(self, run_id: str, why: Interruption) -> bool:
+        """Interrupt a run if it is driven here, and say whether it is."""
+        driver = self._drivers.get(run_id)
+        if driver is None:
+            return False
+        driver.interrupt(why)
+        return True
+
+    def is_driving(self, run_id: str) -> bool:
+        """Whether a run is driven here."""
+        return run_id in self._drivers
+
+    def wake(self) -> None:
+        """Look for runs now."""
+        self._wake.set()
+
+    async def _drive(self, driver: Driver) -> None:
+        try:
+            await driver.drive()
+        finally:
+            if self._drivers.get(driver.run_id) is driver:
+                del self._drivers[driver.run_id]
+            if not self._drivers:
+                self._idle.set()
+            if len(self._drivers) == self._max_runs - 1:
+                self._wake.set()  # there is room again
+
+    def _take_hint(self, status: str, run_id: str) -> None:
+        if status == "queued":
+            self._wake.set()
+        elif status == "cancelling":
+            self.interrupt(run_id, "cancel")
+        elif status == "deleted":
+            self.interrupt(run_id, "deleted")
+
+    # ---------------------------------------------------------------------------------------------- claiming
+
+    async def _claim(self) -> None:
+        room = min(BATCH, self._max_runs - len(self._drivers))
+        claimed = 0
+        if room > 0 and not self._is_stopping:
+            self._wake.clear()
+            found = await self._store.claim_runs(room, self._claimed)
+            claimed = len(found)
+            for each in found:
+                self._take(each)
+        if claimed < BATCH:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(POLL_S, self.lease_s / 4) * (0.75 + random() / 2)):
+                    await self._wake.wait()
+
+    def _claimed(self, row: RunRow) -> RunChange:
+        run = lifecycle.changed(decode_run(row.document), "in_progress", int(row.now))
+        return RunChange(
+            status=run.status,
+            document=encode(run),
+            expires_at=row.expires_at,
+            lease=Lease(self.name, self.lease_s),
+        )
+
+    def _take(self, claimed: Changed) -> None:
+        if claimed.change is not None:
+            self.drive(claimed.row, claimed.epoch, document=claimed.change.document, status=claimed.change.status)
+
+    # --------------------------------------------------------------------------------------- signs of life
+
+    async def _renew(self) -> None:
+        await self._sleep(self.lease_s / 4)
+        held = {run_id: driver.epoch for run_id, driver in self._drivers.items()}
+        if not held:
+            return
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self.lease_s / 2):
+                statuses = await self._store.renew_leases(self.name, held, self.lease_s)
+        except (InternalServerError, TimeoutError) as error:
+            telemetry.emit("store.failure", error=error)
+            self._let_go_of_what_is_lost(asked_at)
+            return
+        self._renewed_at = asked_at
+        for run_id, epoch in held.items():
+            driver = self._drivers.get(run_id)
+            if driver is None or driver.epoch != epoch:
+                continue
+            status = statuses.get(run_id)
+            if status is None:
+                driver.interrupt("lost")
+            elif status == "cancelling":
+                driver.interrupt("cancel")
+
+    def _let_go_of_what_is_lost(self, now: float) -> None:
+        """End model calls whose lease must have run out by now: others may be driving those runs already."""
+        for driver in list(self._drivers.values()):
+            if now - max(self._renewed_at, driver.given_at) > self.lease_s:
+                driver.interrupt("lost")
+
+    # ---------------------------------------------------------------------------------------- what is overdue
+
+    async def _sweep(self) -> None:
+        due = await self._store.list_due_runs(BATCH)
+        for run_id in due:
+            await self.put_right(run_id)
+        if len(due) < BATCH:
+            await self._sleep(min(SWEEP_S, self.lease_s / 2) * (0.75 + random() / 2))
+
+    async def put_right(self, run_id: str) -> None:
+        """End a run whose time is up, or take it from a worker that gives no sign of life."""
+        changed = await self._store.change_run(run_id, overdue)
+        if changed is None or changed.change is None:
+            return
+        run = decode_run(changed.change.document)
+        if run.status == "queued":
+            self._wake.set()
+            return
+        channel = self._work.broadcast.find(run_id)
+        if channel is not None:
+            channel.publish(run_frame(run), 1)
+            self._work.broadcast.end(run_id)
+        telemetry.emit("run.end", run_id=run_id, status=run.status, seconds=0.0)
+
+    async def _for_ever(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await step()
+            except InternalServerError as error:
+                telemetry.emit("store.failure", error=error)
+                await self._sleep(0.5 + random())
+            except Exception as error:
+                telemetry.emit("run.failure", run_id="", error=error)
+                await self._sleep(0.5 + random())
+
+
+def overdue(row: RunRow) -> RunChange | None:
+    """Return what becomes of a run that is overdue; ``None`` if it is not, or its driver is about to see to it."""
+    holds = row.lease_until is not None and row.lease_until > row.now
+    if row.expires_at is not None and row.now >= row.expires_at:
+        if row.status in DRIVEN and holds and row.now < row.expires_at + GRACE_S:
+            return None
+        return expired(row)
+    if row.status in DRIVEN and not holds:
+        return given_up(row, counts=True)
+    return None
+
+
+def expired(row: RunRow) -> RunChange | None:
+    """Return what becomes of a run whose time is up."""
+    status = lifecycle.after(row.status, "expire")
+    return None if status is None else ended(row, status)
+
+
+def ended(row: RunRow, status: Any) -> RunChange:
+    """Return the end of a run that nobody drives: its step ends with it, a message that was begun is taken away."""
+    if row.status in DRIVEN:
+        left = given_up(row, counts=False)
+        assert left is not None
+        return _as(left, row, status)
+    state = state_of(row.extra)
+    now = int(row.now)
+    run = lifecycle.changed(decode_run(row.document), status, now, usage=state.usage)
+    step = ended_step(state.step, lifecycle.STEP_ENDS[run.status], now) if state.step is not None else None
+    return RunChange(
+        status=status,
+        document=encode(run),
+        expires_at=None,
+        extra=encode(RunState(usage=state.usage)),
+        replaced=[("step", step.id, encode(step))] if step is not None else (),
+    )
+
+
+def _as(left: RunChange, row: RunRow, status: Any) -> RunChange:
+    run = lifecycle.changed(decode_run(row.document), status, int(row.now), usage=state_of(row.extra).usage)
+    return msgspec.structs.replace(left, status=status, document=encode(run), expires_at=None, attempts=None)

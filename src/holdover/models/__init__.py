@@ -1,0 +1,1 @@
+"""Who answers. The engine knows `holdover.models.protocol` only; `holdover.service` chooses."""
