@@ -12,7 +12,7 @@ ALL := .venv/.dev .venv/openai-2024/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench format lock clean
+.PHONY: help install demo test chaos check bench format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: .venv/.runtime ## run the five assistant functions, in under a minute from
 
 test: $(ALL) ## run every test; one of them: make test ARGS="tests/wire -k sse"
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+chaos: $(ALL) ## kill a working service 100 times and see that nothing is lost, stuck or doubled
+	@CHAOS_KILLS=100 $(BIN)/python -m pytest tests/hostile/test_chaos.py -s $(ARGS)
 
 check: $(ALL) ## look at format, lint, rooms, types and docs, the quickest first
 	@$(BIN)/ruff format --check --quiet . || { echo "make format would change files:"; $(BIN)/ruff format --check .; }
