@@ -27,11 +27,15 @@ from .server.access import Access, is_loopback
 from .server.app import App
 from .server.request_log import RequestLog
 from .settings import SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
+from .store.protocol import Store
 from .store.sqlite import SQLiteStore, inspect
 
 T = TypeVar("T")
 
 log = logging.getLogger("holdover")
+
+#: How the address of a PostgreSQL database begins.
+POSTGRES = ("postgresql://", "postgres://")
 
 
 # -------------------------------------------------------------------------------------------- serving
@@ -49,7 +53,8 @@ def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda
     from .server.http import listen
 
     _refuse_open_doors(settings)
-    database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
+    if not settings.database_url.startswith(POSTGRES):
+        database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
     with _logging(settings.log_level), listen(settings.host, settings.port) as listening:
         url = _address(settings.host, listening.getsockname()[1])
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -83,7 +88,7 @@ async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[E
     """Open the store and begin to look for runs."""
     async with contextlib.AsyncExitStack() as opened:
         opened.push_async_callback(models.close)
-        store = await SQLiteStore.open(database_path(settings.database_url))
+        store = await _store(settings.database_url)
         opened.push_async_callback(store.close)
         for event, listener in _FAILURES.items():
             opened.callback(telemetry.attach(event, listener))
@@ -109,6 +114,14 @@ async def _application(
 ) -> AsyncIterator[tuple[App, Engine]]:
     async with _engine(settings, models) as engine:
         yield App(engine, access, is_ready=is_ready), engine
+
+
+async def _store(url: str) -> Store:
+    if url.startswith(POSTGRES):
+        from .store.postgres import PostgresStore
+
+        return await PostgresStore.open(url)
+    return await SQLiteStore.open(database_path(url))
 
 
 def database_path(url: str) -> str:
@@ -155,6 +168,10 @@ def inspect_database(url: str) -> str:
     Raises:
         ConfigurationError: A service could not open it.
     """
+    if url.startswith(POSTGRES):
+        from .store.postgres import inspect as inspect_postgres
+
+        return inspect_postgres(url)
     return inspect(database_path(url))
 
 

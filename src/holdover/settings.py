@@ -201,7 +201,7 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         name="database_url",
         environment=("HOLDOVER_DATABASE_URL",),
         default=_default_database,
-        summary="SQLite file, as a path or sqlite:///path.",
+        summary="SQLite file, as a path or sqlite:///path; or postgresql://user@host/name.",
     ),
     Setting(
         name="api_keys",

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests import postgres
 
+from holdover.store.postgres import PostgresStore
 from holdover.store.protocol import Store
 from holdover.store.sqlite import SQLiteStore
 
@@ -18,7 +20,11 @@ async def _sqlite(folder: Path) -> Store:
     return await SQLiteStore.open(str(folder / "holdover.db"))
 
 
-STORES: dict[str, Opener] = {"sqlite": _sqlite}
+async def _postgres(folder: Path) -> Store:
+    return await PostgresStore.open(await postgres.database_url(folder))
+
+
+STORES: dict[str, Opener] = {"sqlite": _sqlite, "postgres": _postgres}
 
 
 @pytest.fixture(params=STORES)

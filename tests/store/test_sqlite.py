@@ -194,12 +194,14 @@ async def test_an_older_schema_is_brought_up_to_date(path: Path, monkeypatch: py
 # ------------------------------------------------------------------------------------------- promises
 
 
-async def test_an_answered_write_is_on_the_disk(store: Store) -> None:
+async def test_an_answered_write_is_on_the_disk(path: Path) -> None:
+    store = await SQLiteStore.open(str(path))
     full = 2
     assert await ask_writer(store, "PRAGMA synchronous") == (full,)
     assert await ask_writer(store, "PRAGMA journal_mode") == ("wal",)
     assert await ask_writer(store, "PRAGMA fullfsync") == (1,)
     assert await ask_writer(store, "PRAGMA foreign_keys") == (1,)
+    await store.close()
 
 
 async def test_the_connection_that_reads_cannot_write(path: Path) -> None:

@@ -1,0 +1,761 @@
+"""PostgreSQL: opening, the pool, migrations, transactions, the clock, listening, error translation.
+
+Read ``sqlite.py`` first: this is the same store where several processes, on several machines, share one database.
+What differs is that others write at the same time. Who comes first is settled by locks on rows, taken in one order:
+thread, run, message or step. What the database breaks off for another's sake (a deadlock, two writers of one key) is
+begun again here. Every time is the database's: workers' clocks may be wrong.
+
+LISTEN needs a connection of its own that nothing in between hands to others; through a pooler that does, hints are lost
+and everything else works, as hints are never relied on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from holdover import telemetry
+from holdover.errors import ConfigurationError, InternalServerError
+
+from . import paging
+from .protocol import (
+    KINDS,
+    OWNERS,
+    REPLY_LIFETIME_S,
+    Changed,
+    Hint,
+    Kind,
+    Lease,
+    MissingReference,
+    Modification,
+    NewObject,
+    Page,
+    Reference,
+    Repeatable,
+    RunChange,
+    RunRow,
+    ThreadBusy,
+    UnknownCursor,
+    reused_key,
+)
+from .statements import for_case, load_migrations, load_statements
+
+try:
+    import asyncpg  # type: ignore[import-untyped]
+except ModuleNotFoundError as missing:
+    raise ConfigurationError("PostgreSQL needs a driver: pip install 'holdover[postgres]'.") from missing
+
+T = TypeVar("T")
+Connection = Any  # asyncpg's, or the pool's stand-in for one
+Work = Callable[[Connection], Awaitable[T]]
+
+TABLES: dict[Kind, str] = {
+    "assistant": "assistants",
+    "vector_store": "vector_stores",
+    "thread": "threads",
+    "message": "messages",
+    "run": "runs",
+    "step": "steps",
+}
+
+#: The first half of every advisory lock's number ("HoLd"); the second is 0 for migrations, or that of a kind.
+APPLICATION_ID = 0x486F4C64
+CHANNEL = "holdover"
+
+#: Connections of one process, beside the one that listens.
+MAX_CONNECTIONS = 10
+CONNECT_TIMEOUT_S = 10.0
+#: A connection that gives no answer for so long is given up: the other machine may be gone without a word.
+COMMAND_TIMEOUT_S = 20.0
+#: How often a transaction that the database broke off is begun again.
+MAX_RETRIES = 5
+#: Between attempts to listen again: doubled each time, up to the second.
+LISTEN_AGAIN_S = (0.1, 10.0)
+#: A connection on which nothing is heard is asked, as often as this, whether it still is one.
+LISTEN_CHECK_S = 15.0
+
+#: What trouble with the database looks like: the server's errors, the driver's, and the network's.
+FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+#: Constraints whose violation says that another writer was first: on a second look, what it wrote is there to be seen.
+RACES = ("one_active_run", "one_reply")
+
+# The isolation is said, since a database may have another default, and reads must see what locks waited for.
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN_UNFLUSHED = f"{BEGIN}; SET LOCAL synchronous_commit = off"
+
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+
+
+class Query:
+    """A statement with named parameters, numbered as the database wants them."""
+
+    __slots__ = ("_names", "sql")
+
+    def __init__(self, text: str) -> None:
+        self._names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+        self.sql = _PARAMETER.sub(lambda match: f"${self._names.index(match[1]) + 1}", text)
+
+    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
+        return [_storable(given[name]) for name in self._names]
+
+
+def _storable(value: Any) -> Any:
+    # Text cannot hold NUL here. No id has one, so a look-up finds nothing either way; a document is bytes and keeps it.
+    return value.replace("\0", "\ufffd") if type(value) is str and "\0" in value else value
+
+
+_statements = load_statements("postgres", "objects.sql") | load_statements("postgres", "runs.sql")
+
+
+def _query(name: str, kind: Kind = "thread", **cases: bool) -> Query:
+    text = for_case(_statements[name], owned=kind in OWNERS, **cases)
+    number = KINDS.index(kind) + 1
+    return Query(text.format(table=TABLES[kind], kind=kind, application=APPLICATION_ID, number=number))
+
+
+def _for_each_kind(name: str, **cases: bool) -> dict[Kind, Query]:
+    return {kind: _query(name, kind, **cases) for kind in KINDS}
+
+
+GET = _for_each_kind("get", locked=False)
+GET_LOCKED = _for_each_kind("get", locked=True)
+EXISTS = _for_each_kind("exists")
+CURSOR = _for_each_kind("cursor")
+#: By direction (upwards or not), and by whether one run's objects are asked for.
+SCAN = {
+    (upwards, run): _for_each_kind("scan_upwards" if upwards else "scan_downwards", run=run)
+    for upwards in (True, False)
+    for run in (True, False)
+}
+#: Threads that have certain labels, by direction.
+SCAN_LABELLED = {True: _query("scan_labelled_upwards"), False: _query("scan_labelled_downwards")}
+SETTLE = {kind: _query("settle", kind) for kind in KINDS if kind not in OWNERS}
+INSERT = {kind: _query("insert_owned" if kind in OWNERS else "insert", kind) for kind in KINDS}
+REPLACE = _for_each_kind("replace")
+DELETE = _for_each_kind("delete")
+REMOVE = _for_each_kind("remove")
+LABEL = _query("label")
+UNLABEL = _query("unlabel")
+REPLY = _query("reply")
+FORGET_REPLIES = _query("forget_replies")
+REMEMBER_REPLY = _query("remember_reply")
+NOW = _query("now")
+INSERT_RUN = _query("insert_run")
+RUN = _query("run")
+WRITE_RUN = _query("write_run")
+NOTIFY = _query("notify")
+ACTIVE_RUN = _query("active_run")
+LOCK_THREAD = _query("lock_thread")
+LOCK_ACTIVE_RUN = _query("lock_active_run")
+IS_CLAIMABLE = _query("is_claimable")
+CLAIM = _query("claim")
+DUE = _query("due")
+RENEW = _query("renew")
+
+
+class PostgresStore:
+    """The store in a PostgreSQL database, for any number of processes. See `holdover.store.protocol.Store`."""
+
+    def __init__(self, url: str, pool: Any, clock: _Clock) -> None:
+        self.now = clock.now
+        self._url = url
+        self._pool = pool
+        self._clock = clock
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._listening: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    @classmethod
+    async def open(cls, url: str, *, command_timeout_s: float = COMMAND_TIMEOUT_S) -> PostgresStore:
+        """Open the database, making or migrating its tables as needed.
+
+        Args:
+            url: ``postgresql://user:password@host:port/database``. What it says after ``?`` is given to the server.
+            command_timeout_s: How long an answer of the database is waited for, in seconds.
+
+        Raises:
+            ConfigurationError: It cannot be reached or used, the tables are another program's, or they are newer than
+                this program. No message has the password.
+        """
+        _check_url(url)
+        clock = _Clock()
+        with _explained():
+            # Not one of the pool: to migrate takes as long as it takes, and so does waiting for who does it first.
+            connection = await _connect(url)
+            try:
+                await _migrate(connection)
+                await clock.ask(connection)
+            finally:
+                await connection.close()
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=0,  # one that the pool keeps up by itself is one whose loss nobody here is told of
+                max_size=MAX_CONNECTIONS,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=command_timeout_s,
+                reset=_leave_as_it_is,
+                server_settings=_server_settings(url),
+            )
+        return cls(url, pool, clock)
+
+    # Reads
+
+    async def get(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bytes | None:
+        async with self._reading() as connection:
+            document: bytes | None = await _value(connection, GET[kind], id=identifier, owner=owner)
+        return document
+
+    async def page(
+        self,
+        kind: Kind,
+        *,
+        limit: int,
+        ascending: bool,
+        after: str | None,
+        before: str | None,
+        owner: str | None = None,
+        run_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Page:
+        async with self._reading() as connection:
+            scan = paging.plan(
+                ascending=ascending,
+                after=await _place(connection, kind, after, owner),
+                before=await _place(connection, kind, before, owner),
+            )
+            given: dict[str, Any] = {
+                "low": scan.low,
+                "high": scan.high,
+                "limit": limit + 1,
+                "owner": owner,
+                "run_id": run_id,
+            }
+            statement = SCAN[scan.upwards, run_id is not None][kind]
+            if labels:
+                (key, value), *others = labels.items()
+                given |= {"key": key, "value": value} | _pairs(dict(others))
+                statement = SCAN_LABELLED[scan.upwards]
+            if scan.upwards and kind in SETTLE:
+                async with _transaction(connection):
+                    await _value(connection, SETTLE[kind])
+                    rows = await _rows(connection, statement, **given)
+            else:
+                rows = await _rows(connection, statement, **given)
+        has_more = len(rows) > limit
+        del rows[limit:]
+        if scan.reverse:
+            rows.reverse()
+        return Page(ids=[row[0] for row in rows], documents=[row[1] for row in rows], has_more=has_more)
+
+    # Writes
+
+    async def create(
+        self,
+        objects: Sequence[NewObject],
+        *,
+        reply: bytes,
+        requires: Sequence[Reference] = (),
+        repeatable: Repeatable | None = None,
+        idle_thread: str | None = None,
+    ) -> bytes:
+        async def work(connection: Connection) -> bytes:
+            if repeatable is not None:
+                earlier = await _earlier_reply(connection, repeatable)
+                if earlier is not None:
+                    return earlier
+            await _require(connection, requires)
+            if idle_thread is not None:
+                await _value(connection, LOCK_THREAD, id=idle_thread)
+                active = await _value(connection, ACTIVE_RUN, owner=idle_thread)
+                if active is not None:
+                    raise ThreadBusy(active)
+            for each in objects:
+                await _insert(connection, each)
+            if repeatable is not None:
+                await _remember(connection, repeatable, reply)
+            return reply
+
+        return await self._write(work)
+
+    async def modify(
+        self, kind: Kind, identifier: str, change: Callable[[bytes], Modification], *, owner: str | None = None
+    ) -> bytes | None:
+        async def work(connection: Connection) -> bytes | None:
+            document = await _value(connection, GET_LOCKED[kind], id=identifier, owner=owner)
+            if document is None:
+                return None
+            modification = change(document)
+            await _require(connection, modification.requires)
+            await _value(connection, REPLACE[kind], id=identifier, document=modification.document)
+            if modification.labels is not None:
+                await _value(connection, UNLABEL, id=identifier)
+                await _value(connection, LABEL, id=identifier, **_pairs(modification.labels))
+            return modification.document
+
+        return await self._write(work)
+
+    async def delete(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bool:
+        async def work(connection: Connection) -> bool:
+            if kind == "thread":
+                # What the deletion takes with it is locked first, and while others may still refer to the thread:
+                # the driver of its run does, with the run's row in its hands, and each would wait for the other.
+                await _value(connection, LOCK_THREAD, id=identifier)
+                active = await _value(connection, LOCK_ACTIVE_RUN, owner=identifier)
+                if active is not None:
+                    await _notify(connection, "deleted", active)
+            return await _value(connection, DELETE[kind], id=identifier, owner=owner) is not None
+
+        return await self._write(work)
+
+    # Runs
+
+    async def change_run(
+        self,
+        run_id: str,
+        change: Callable[[RunRow], RunChange | None],
+        *,
+        thread_id: str | None = None,
+        durable: bool = True,
+        repeatable: Repeatable | None = None,
+    ) -> Changed | None:
+        async def work(connection: Connection) -> Changed | None:
+            rows = await self._run_rows(connection, RUN, id=run_id)
+            if not rows or (thread_id is not None and rows[0].thread_id != thread_id):
+                return None
+            if repeatable is not None:
+                earlier = await _earlier_reply(connection, repeatable)
+                if earlier is not None:
+                    return Changed(row=rows[0], change=None, reply=earlier)
+            changed = await _change(connection, rows[0], change)
+            if repeatable is not None and changed.change is not None:
+                await _remember(connection, repeatable, changed.reply)
+            return changed
+
+        return await self._write(work, durable=durable)
+
+    async def claim_runs(self, limit: int, change: Callable[[RunRow], RunChange | None]) -> Sequence[Changed]:
+        async with self._reading() as connection:
+            if await _value(connection, IS_CLAIMABLE) is None:
+                return []  # looked for all the time, and mostly not there: no transaction need be begun
+
+        async def work(connection: Connection) -> list[Changed]:
+            return [
+                await _change(connection, row, change) for row in await self._run_rows(connection, CLAIM, limit=limit)
+            ]
+
+        return await self._write(work, durable=False)
+
+    async def renew_leases(self, worker: str, held: Mapping[str, int], seconds: float) -> Mapping[str, str]:
+        given = {"ids": list(held), "epochs": list(held.values()), "worker": worker, "seconds": seconds}
+
+        async def work(connection: Connection) -> dict[str, str]:
+            return dict(await _rows(connection, RENEW, **given))
+
+        return await self._write(work, durable=False)
+
+    async def list_due_runs(self, limit: int) -> Sequence[str]:
+        async with self._reading() as connection:
+            return [row[0] for row in await _rows(connection, DUE, limit=limit)]
+
+    async def find_active_run(self, thread_id: str) -> str | None:
+        async with self._reading() as connection:
+            found: str | None = await _value(connection, ACTIVE_RUN, owner=thread_id)
+        return found
+
+    async def watch(self, hint: Hint) -> None:
+        """Listen from now on, on a connection that is made anew whenever it is lost. See `Store.watch`."""
+        begun = asyncio.Event()
+        self._listening = asyncio.create_task(_listen(self._url, hint, self._clock, begun), name="holdover-listen")
+        await begun.wait()
+
+    async def close(self) -> None:
+        self._is_closed = True
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._pool.close()
+        except FAILURES:
+            self._pool.terminate()
+
+    # Transactions
+
+    async def _write(self, work: Work[T], *, durable: bool = True) -> T:
+        """Carry out ``work`` in a transaction; return when it is durable, or at least written where it need not be."""
+        self._check_open()
+        # A caller that goes away takes nothing with it: its write is carried out all the same.
+        task = asyncio.create_task(self._carry_out(work, durable))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    async def _carry_out(self, work: Work[T], durable: bool) -> T:
+        for retries_left in range(MAX_RETRIES, -1, -1):
+            began = time.perf_counter()
+            try:
+                async with self._lent() as connection, _transaction(connection, BEGIN if durable else BEGIN_UNFLUSHED):
+                    result = await work(connection)
+            except asyncpg.PostgresError as error:
+                if not retries_left or not _is_race(error):
+                    raise _translate(error) from error
+            except FAILURES as error:
+                raise _translate(error) from error
+            else:
+                if durable:
+                    telemetry.emit("store.commit", jobs=1, seconds=time.perf_counter() - began)
+                return result
+        raise AssertionError("unreachable")
+
+    @contextlib.asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Connection]:
+        self._check_open()
+        try:
+            async with self._lent() as connection:
+                yield connection
+        except FAILURES as error:
+            raise _translate(error) from error
+
+    @contextlib.asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Connection]:
+        """Lend a connection. One that gave no answer in time is not used again: it may never give one."""
+        async with self._pool.acquire() as connection:
+            try:
+                yield connection
+            except TimeoutError:
+                connection.terminate()
+                raise
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise InternalServerError("The store is closed.")
+
+    async def _run_rows(self, connection: Connection, query: Query, **given: Any) -> list[RunRow]:
+        asked = time.monotonic()
+        rows = [RunRow(**row) for row in await _rows(connection, query, **given)]
+        if rows:
+            self._clock.learn(rows[-1].now, asked)
+        return rows
+
+
+class _Clock:
+    """The database's clock, told by this machine's: how far it is ahead is learnt from every answer that has a time."""
+
+    def __init__(self) -> None:
+        self._ahead_s = -math.inf
+
+    def now(self) -> float:
+        return time.monotonic() + self._ahead_s
+
+    def learn(self, now: float, asked: float) -> None:
+        """Take in that the database's clock showed ``now`` somewhen between ``asked`` and this moment."""
+        self._ahead_s = min(max(self._ahead_s, now - time.monotonic()), now - asked)
+
+    async def ask(self, connection: Connection) -> None:
+        asked = time.monotonic()
+        self.learn(await _value(connection, NOW), asked)
+
+
+# ------------------------------------------------------------------------------------- in a transaction
+
+
+async def _value(connection: Connection, query: Query, **given: Any) -> Any:
+    """Return the first column of the first row; ``None`` if there is no row."""
+    return await connection.fetchval(query.sql, *query.arguments(given))
+
+
+async def _rows(connection: Connection, query: Query, **given: Any) -> list[Any]:
+    rows: list[Any] = await connection.fetch(query.sql, *query.arguments(given))
+    return rows
+
+
+@contextlib.asynccontextmanager
+async def _transaction(connection: Connection, begin: str = BEGIN) -> AsyncIterator[None]:
+    await connection.execute(begin)
+    try:
+        yield
+        await connection.execute("COMMIT")
+    except TimeoutError:
+        raise  # the connection is given up, and its transaction with it
+    except BaseException:
+        with contextlib.suppress(*FAILURES):
+            await connection.execute("ROLLBACK")
+        raise
+
+
+async def _place(connection: Connection, kind: Kind, cursor: str | None, owner: str | None) -> int | None:
+    if cursor is None:
+        return None
+    place: int | None = await _value(connection, CURSOR[kind], id=cursor, owner=owner)
+    if place is None:
+        raise UnknownCursor(cursor)
+    return place
+
+
+async def _require(connection: Connection, references: Sequence[Reference]) -> None:
+    for each in references:
+        if await _value(connection, EXISTS[each.kind], id=each.id) is None:
+            raise MissingReference(each)
+
+
+async def _insert(connection: Connection, each: NewObject) -> None:
+    given = {name: getattr(each, name) for name in ("id", "owner", "run_id", "created_at", "document", "extra")}
+    if each.run is not None:
+        lease = each.run.lease
+        given |= {"status": each.run.status, "expires_at": each.run.expires_at}
+        given |= {"worker": lease.worker, "lease_s": lease.seconds} if lease else {"worker": None, "lease_s": None}
+        await _value(connection, INSERT_RUN, **given)
+        if lease is None:
+            await _notify(connection, "queued", each.id)
+        return
+    await _value(connection, INSERT[each.kind], **given)
+    if each.labels:
+        await _value(connection, LABEL, id=each.id, **_pairs(each.labels))
+
+
+async def _change(connection: Connection, row: RunRow, make: Callable[[RunRow], RunChange | None]) -> Changed:
+    change = make(row)
+    if change is None:
+        return Changed(row=row, change=None, reply=row.document)
+    epoch, worker, until = row.epoch, row.worker, row.lease_until
+    if isinstance(change.lease, Lease):
+        epoch, worker, until = epoch + 1, change.lease.worker, row.now + change.lease.seconds
+    elif change.lease is None:
+        until = None
+    await _value(
+        connection,
+        WRITE_RUN,
+        id=row.id,
+        status=change.status,
+        document=change.document,
+        extra=row.extra if change.extra is None else change.extra,
+        epoch=epoch,
+        attempts=row.attempts if change.attempts is None else change.attempts,
+        worker=worker,
+        lease_until=until,
+        expires_at=change.expires_at,
+    )
+    for reference in change.removed:
+        await _value(connection, REMOVE[reference.kind], id=reference.id)
+    for kind, identifier, document in change.replaced:
+        await _value(connection, REPLACE[kind], id=identifier, document=document)
+    for each in change.added:
+        await _insert(connection, each)
+    if (change.status == "queued" and change.lease is None) or (
+        change.status == "cancelling" and row.status != "cancelling"
+    ):
+        await _notify(connection, change.status, row.id)
+    return Changed(row=row, change=change, reply=change.document if change.reply is None else change.reply)
+
+
+async def _notify(connection: Connection, status: str, run_id: str) -> None:
+    await _value(connection, NOTIFY, told=f"{status} {run_id}")
+
+
+async def _remember(connection: Connection, request: Repeatable, reply: bytes) -> None:
+    await _value(connection, FORGET_REPLIES, oldest=request.now - REPLY_LIFETIME_S)
+    await _value(connection, REMEMBER_REPLY, **msgspec.structs.asdict(request), reply=reply)
+
+
+async def _earlier_reply(connection: Connection, request: Repeatable) -> bytes | None:
+    oldest = request.now - REPLY_LIFETIME_S
+    rows = await _rows(connection, REPLY, operation=request.operation, key=request.key, oldest=oldest)
+    if not rows:
+        return None
+    fingerprint, reply = rows[0]
+    if fingerprint != request.fingerprint:
+        raise reused_key(request.key)
+    earlier: bytes = reply
+    return earlier
+
+
+def _pairs(labels: Mapping[str, str]) -> dict[str, list[str]]:
+    return {"keys": [_storable(key) for key in labels], "values": [_storable(value) for value in labels.values()]}
+
+
+# -------------------------------------------------------------------------------------------- opening
+
+
+async def _connect(url: str) -> Any:
+    return await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, server_settings=_server_settings(url))
+
+
+def _server_settings(url: str) -> dict[str, str]:
+    """Return what the server is told beside what the URL says, which goes first."""
+    return {} if "application_name=" in url else {"application_name": "holdover"}
+
+
+async def _leave_as_it_is(connection: Connection) -> None:
+    """Ask nothing of a connection that comes back: no session has a state here, and a question costs a round trip."""
+
+
+def inspect(url: str) -> str:
+    """Look at a database without changing it, in use or not, and say in a sentence how it is.
+
+    Raises:
+        ConfigurationError: A service could not open it.
+    """
+    return asyncio.run(_inspect(url))
+
+
+async def _inspect(url: str) -> str:
+    _check_url(url)
+    newest = load_migrations("postgres")[-1][0]
+    with _explained():
+        connection = await _connect(url)
+        try:
+            version = await _checked_version(connection, newest)
+        finally:
+            await connection.close()
+    if version == 0:
+        return "PostgreSQL answers. Holdover's tables are not there yet; the service makes them when it starts."
+    if version < newest:
+        return f"PostgreSQL answers. The tables are of an older release (schema {version}); the service updates them."
+    return f"PostgreSQL can be used (schema {version})."
+
+
+async def _checked_version(connection: Connection, newest: int) -> int:
+    # The catalogue is read, and no short cut such as to_regclass taken: that may answer with what was true before the
+    # lock was waited for.
+    exists = "SELECT FROM pg_tables WHERE tablename = 'holdover_schema' AND schemaname = ANY (current_schemas(false))"
+    if not await connection.fetchval(f"SELECT EXISTS ({exists})"):
+        return 0
+    version: int = await connection.fetchval("SELECT coalesce(max(version), 0) FROM holdover_schema")
+    if version > newest:
+        raise ConfigurationError(
+            f"The PostgreSQL tables were written by a newer Holdover (schema {version}; this one knows {newest}). "
+            "Upgrade this one, or name another database."
+        )
+    return version
+
+
+async def _migrate(connection: Connection) -> None:
+    """Bring the tables up to date in one transaction; of processes that start together, one does it and others wait."""
+    migrations = load_migrations("postgres")
+    newest = migrations[-1][0]
+    if await _checked_version(connection, newest) == newest:
+        return
+    async with _transaction(connection):
+        await connection.execute(f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, 0)")
+        version = await _checked_version(connection, newest)
+        if version == 0:
+            await connection.execute("CREATE TABLE holdover_schema (version integer PRIMARY KEY, since timestamptz)")
+        for number, script in migrations:
+            if number > version:
+                await connection.execute(script)
+                await connection.execute("INSERT INTO holdover_schema VALUES ($1, now())", number)
+
+
+# ------------------------------------------------------------------------------------------ listening
+
+
+async def _listen(url: str, hint: Hint, clock: _Clock, begun: asyncio.Event) -> None:
+    """Listen for ever. ``begun`` is set when it is listened for the first time, or when that was tried in vain."""
+    first_s, last_s = LISTEN_AGAIN_S
+    wait_s = first_s
+    while True:
+        try:
+            async with _listening(url, hint) as (connection, ended):
+                begun.set()
+                wait_s = first_s
+                while not ended.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(LISTEN_CHECK_S):
+                            await ended.wait()
+                    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                        await clock.ask(connection)
+        except Exception as error:  # whatever it is: hints are not worth a process
+            telemetry.emit("store.failure", error=error)
+        begun.set()
+        await asyncio.sleep(wait_s * random.uniform(0.5, 1))  # not all workers at the same moment
+        wait_s = min(2 * wait_s, last_s)
+
+
+@contextlib.asynccontextmanager
+async def _listening(url: str, hint: Hint) -> AsyncIterator[tuple[Connection, asyncio.Event]]:
+    """Lend a connection that listens, and what is set when it is lost."""
+
+    def told(connection: Connection, pid: int, channel: str, payload: str) -> None:
+        status, _, run_id = payload.partition(" ")
+        hint(status, run_id)
+
+    ended = asyncio.Event()
+    connection = await _connect(url)
+    try:
+        connection.add_termination_listener(lambda _: ended.set())
+        await connection.add_listener(CHANNEL, told)
+        yield connection, ended
+    finally:
+        connection.terminate()  # and not closed: that would wait for an answer, perhaps in vain
+
+
+# -------------------------------------------------------------------------------------------- errors
+
+
+def _is_race(error: Any) -> bool:
+    """Return whether the database refused only because of what another did at the same time."""
+    return isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError) or (
+        isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name in RACES
+    )
+
+
+def _translate(error: BaseException) -> InternalServerError:
+    telemetry.emit("store.failure", error=error)
+    if isinstance(error, TimeoutError):
+        return InternalServerError("The database did not answer in time.")
+    return InternalServerError(f"The database refused: {error}.")
+
+
+def _check_url(url: str) -> None:
+    """Refuse a URL whose password was not encoded: what is taken for the host would be shown, and be a part of it."""
+    try:
+        parts = urlsplit(url)
+        is_clear = "@" not in parts.path + parts.query + parts.fragment and parts.port != 0
+    except ValueError:
+        is_clear = False
+    if not is_clear:
+        raise ConfigurationError(
+            "The database's address cannot be understood. Write postgresql://user:password@host:5432/database, with "
+            "characters such as @ / : ? # % in the password written as %40 %2F %3A %3F %23 %25."
+        )
+
+
+#: What to do about errors that are met when a database is opened.
+ADVICE: dict[type[Exception], str] = {
+    asyncpg.InvalidAuthorizationSpecificationError: "Check the user and the password in its address.",
+    asyncpg.InvalidCatalogNameError: "Make the database first, with createdb.",
+    asyncpg.InsufficientPrivilegeError: "Let the user make tables: GRANT CREATE ON SCHEMA public TO the user.",
+    asyncpg.DuplicateObjectError: "The tables are another program's: give Holdover a database of its own.",
+    asyncpg.DuplicateTableError: "The tables are another program's: give Holdover a database of its own.",
+    asyncpg.TooManyConnectionsError: f"A process needs up to {MAX_CONNECTIONS + 1}: raise max_connections.",
+    asyncpg.ReadOnlySQLTransactionError: "It is a standby, perhaps: name the primary.",
+    TimeoutError: "Is it running, and is its address right?",
+    OSError: "Is it running, and is its address right?",
+}
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what keeps a database from being opened into advice."""
+    try:
+        yield
+    except (asyncpg.InterfaceError, ValueError) as error:
+        # The driver's view of the URL; not shown, since what it could not read may be part of the password.
+        raise ConfigurationError(
+            f"PostgreSQL cannot be used: an option in the database's address is wrong ({type(error).__name__})."
+        ) from None
+    except FAILURES as error:
+        advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
+        problem = str(error) or "it did not answer in time"
+        raise ConfigurationError(f"PostgreSQL cannot be used: {problem}. {advice}".rstrip()) from error
