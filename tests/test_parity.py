@@ -7,14 +7,14 @@ import importlib
 import inspect
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_overloads, get_type_hints
 
 import click
 import msgspec
 import pytest
 
 import holdover
-from holdover import AsyncClient, Client
+from holdover import AsyncClient, AsyncRunStream, Client, RunStream
 from holdover.client import calls, functions
 from holdover.client.pages import AsyncPage, Page
 from holdover.client.transports import Request, Response
@@ -31,8 +31,13 @@ GROUPS = dict.fromkeys(operation.group for operation in OPERATIONS)
 
 #: What clients have besides operations.
 OF_CLIENTS = {"close", "request"}
+#: What is made of several operations, and is there as a function and as a method like these.
+HELPERS = {"run_and_wait", "wait_for_run"}
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+each_streamed_operation = pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if each.streams and each.body], ids=lambda operation: operation.name
+)
 
 
 def public_methods(cls: type) -> set[str]:
@@ -43,7 +48,7 @@ def public_methods(cls: type) -> set[str]:
 
 
 def test_clients_have_a_method_for_every_operation_and_no_other() -> None:
-    assert public_methods(Client) == public_methods(AsyncClient) == NAMES
+    assert public_methods(Client) == public_methods(AsyncClient) == NAMES | HELPERS
 
 
 def test_the_package_has_a_function_for_every_operation_and_no_other() -> None:
@@ -53,25 +58,55 @@ def test_the_package_has_a_function_for_every_operation_and_no_other() -> None:
         for module in [importlib.import_module(f"{functions.__name__}.{group}")]
         for name in module.__all__
     }
-    assert of_groups.keys() == NAMES
+    assert of_groups.keys() == NAMES | HELPERS
     assert {name: getattr(holdover, name) for name in of_groups} == of_groups
-    assert set(holdover.__all__) >= NAMES
+    assert set(holdover.__all__) >= NAMES | HELPERS
+
+
+def check_alike(function: Any, method: Any, async_method: Any) -> None:
+    """Check that a function and the methods of both clients are called alike."""
+    signatures = [inspect.signature(each) for each in (function, method, async_method)]
+    shapes = [
+        [(each.name, each.kind, each.annotation) for each in signature.parameters.values() if each.name != "self"]
+        for signature in signatures
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
+    returned = [str(signature.return_annotation) for signature in signatures]
+    assert returned[0] == returned[1] == returned[2].replace("Async", "")
+    assert inspect.iscoroutinefunction(async_method)
+
+
+def everywhere(name: str) -> tuple[Any, Any, Any]:
+    return tuple(getattr(each, name) for each in (holdover, Client, AsyncClient))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", sorted(NAMES | HELPERS))
+def test_an_operation_is_called_alike_everywhere(name: str) -> None:
+    check_alike(*everywhere(name))
 
 
 @each_operation
-def test_an_operation_is_called_alike_everywhere(operation: Operation) -> None:
-    function = inspect.signature(getattr(holdover, operation.name))
-    method, async_method = (inspect.signature(getattr(cls, operation.name)) for cls in (Client, AsyncClient))
-    shapes = [
-        [(each.name, each.kind, each.annotation) for each in signature.parameters.values() if each.name != "self"]
-        for signature in (function, method, async_method)
-    ]
-    assert shapes[0] == shapes[1] == shapes[2]
-    assert function.return_annotation == method.return_annotation
-    assert str(async_method.return_annotation).removeprefix("Async") == str(method.return_annotation)
-    assert inspect.iscoroutinefunction(getattr(AsyncClient, operation.name))
-    positional = [each.name for each in function.parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD]
+def test_what_an_operation_requires_is_positional(operation: Operation) -> None:
+    parameters = inspect.signature(getattr(holdover, operation.name)).parameters.values()
+    positional = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     assert positional == [*operation.arguments, *required(operation)]
+    named = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+    assert named == (["stream"] if operation.streams else [])
+
+
+@each_streamed_operation
+def test_a_checker_knows_that_an_operation_returns_a_run_or_with_stream_its_events(operation: Operation) -> None:
+    overloads = [get_overloads(each) for each in everywhere(operation.name)]
+    for alike in zip(*overloads, strict=True):
+        assert len({str(inspect.signature(each)).replace("(self, ", "(").replace("Async", "") for each in alike}) == 1
+    for found, events in zip(overloads, (RunStream, RunStream, AsyncRunStream), strict=True):
+        said = [(get_type_hints(each)["stream"], get_type_hints(each)["return"]) for each in found]
+        assert said == [(Literal[False] | None, operation.reply), (Literal[True], events)]
+
+
+@pytest.mark.parametrize("name", sorted(HELPERS))
+def test_a_helper_has_one_docstring(name: str) -> None:
+    assert len({inspect.getdoc(each) for each in everywhere(name)} - {None}) == 1
 
 
 @each_operation
@@ -93,9 +128,9 @@ def required(operation: Operation) -> list[str]:
 def options_of(operation: Operation) -> set[str]:
     """Return the options that an operation takes according to the table."""
     record = operation.body or operation.query
-    # Whether the answer is a stream is said by the method that is called.
+    # Whether the answer is a stream says what is returned, so it is an argument that checkers see.
     own = {each.encode_name for each in msgspec.structs.fields(record)} - {"stream"} if record else set()
-    streamed = {"stream_to"} if record else set()
+    streamed = set(calls.OF_EVENTS) if operation.streams else {"stream_to"} if record else set()
     return (own - set(required(operation))) | streamed | set(calls.CALL_OPTIONS)
 
 
@@ -194,7 +229,9 @@ def test_a_method_sends_and_decodes_what_the_table_says(operation: Operation) ->
 @each_operation
 def test_what_a_method_is_said_to_return_is_what_the_table_says(operation: Operation) -> None:
     said = get_type_hints(getattr(Client, operation.name))["return"]
-    if get_origin(operation.reply) is ListPage:
+    if operation.streams:
+        assert said == operation.reply | RunStream
+    elif get_origin(operation.reply) is ListPage:
         assert (get_origin(said), get_args(said)) == (Page, get_args(operation.reply))
     else:
         assert said is operation.reply
@@ -341,7 +378,10 @@ def test_a_command_takes_the_options_of_its_operation(groups: dict[str, click.Gr
     names = {name for parameter in command.params for name in [parameter.name, *parameter.opts] if name}
     flags = {name.lstrip("-").replace("-", "_") for name in names}
     #: On the command line the receiver is the terminal, and a key's name is shorter.
-    said_otherwise = {"stream_to": None, "openai_api_key": "api_key", "openai_organization_key": "organization_key"}
+    said_otherwise = dict.fromkeys(calls.OF_EVENTS) | {
+        "openai_api_key": "api_key",
+        "openai_organization_key": "organization_key",
+    }
     expected = {said_otherwise.get(name, name) for name in options_of(operation)} - {None}
     assert expected <= flags
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 from .client import AsyncClient, Client, configure
+from .client.function_calls import function_tool
 from .client.functions import assistants, messages, runs, threads
 from .client.functions.assistants import (
     create_assistant,
@@ -42,7 +43,9 @@ from .client.functions.runs import (
     list_run_steps,
     list_runs,
     modify_run,
+    run_and_wait,
     submit_tool_outputs_to_run,
+    wait_for_run,
 )
 from .client.functions.threads import (
     create_thread,
@@ -51,6 +54,7 @@ from .client.functions.threads import (
     list_threads,
     modify_thread,
 )
+from .client.run_streams import AsyncRunStream, RunEvent, RunStream
 from .client.streams import Data, Failure, Finish
 from .errors import (
     APIConnectionError,
@@ -62,6 +66,7 @@ from .errors import (
     BadRequestError,
     ConfigurationError,
     ConflictError,
+    FunctionCallError,
     HoldoverError,
     HostedAPIEndedError,
     InternalServerError,
@@ -91,6 +96,7 @@ __all__ = [
     "Assistant",
     "AssistantDeleted",
     "AsyncClient",
+    "AsyncRunStream",
     "AuthenticationError",
     "BadRequestError",
     "Client",
@@ -99,6 +105,7 @@ __all__ = [
     "Data",
     "Failure",
     "Finish",
+    "FunctionCallError",
     "HoldoverError",
     "HostedAPIEndedError",
     "InternalServerError",
@@ -108,7 +115,9 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "Run",
+    "RunEvent",
     "RunStep",
+    "RunStream",
     "Thread",
     "ThreadDeleted",
     "UnknownOptionError",
@@ -126,6 +135,7 @@ __all__ = [
     "delete_model",
     "delete_thread",
     "embedded",
+    "function_tool",
     "get_assistant",
     "get_message",
     "get_run",
@@ -143,9 +153,11 @@ __all__ = [
     "modify_run",
     "modify_thread",
     "retrieve_model",
+    "run_and_wait",
     "runs",
     "submit_tool_outputs_to_run",
     "threads",
+    "wait_for_run",
 ]
 
 

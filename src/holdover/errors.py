@@ -4,6 +4,7 @@
     ├── ConfigurationError            a setting is missing, contradictory or cannot be used
     ├── HostedAPIEndedError           an assistants call was addressed to the hosted service
     ├── UnknownOptionError            an option that no such call takes (also a TypeError)
+    ├── FunctionCallError             a run called what none of the given functions can answer
     └── APIError                      a call was made and did not succeed
         ├── APIConnectionError        no answer came
         │   └── APITimeoutError       … in time
@@ -42,6 +43,10 @@ class HostedAPIEndedError(HoldoverError):
 
 class UnknownOptionError(HoldoverError, TypeError):
     """A keyword that the operation does not take; the message suggests the nearest one that it does."""
+
+
+class FunctionCallError(HoldoverError):
+    """A run called a function that it was not given, or came back with calls too often; it was cancelled."""
 
 
 class APIError(HoldoverError):

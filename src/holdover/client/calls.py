@@ -28,6 +28,8 @@ CALL_OPTIONS: dict[str, str] = {
     "base_url": "base_url",
     "timeout_s": "timeout_s",
 }
+#: Options that say what becomes of a run's events; they are not sent.
+OF_EVENTS = frozenset(("stream_to", "background", "functions", "on_function_error", "max_rounds"))
 
 
 def call(
@@ -78,6 +80,7 @@ def call(
         decode=_decoder(cast(Any, reply)),
         creates=operation.creates,
         ended=operation.ended,
+        streams=content.get("stream") is True,
         **fields,
     )
 
@@ -90,7 +93,7 @@ def _decoder(reply: Any) -> Callable[[bytes], Any]:
 @cache
 def _options_of(operation: Operation) -> frozenset[str]:
     record = operation.body or operation.query
-    # Whether the answer is a stream is said by the method that is called.
+    # Whether events are wanted is an argument of the method, which passes it on as a member of the body.
     return frozenset(record.__struct_fields__) - {"stream"} if record is not None else frozenset()
 
 
@@ -98,7 +101,8 @@ def _unknown_option(operation: Operation, option: str, given: Mapping[str, Any])
     from difflib import get_close_matches
 
     options = _options_of(operation)
-    known = sorted({*CALL_OPTIONS, *options.difference(given), *(["stream_to"] if options else [])})
+    of_events = OF_EVENTS | {"stream"} if operation.streams else frozenset(["stream_to"] if options else [])
+    known = sorted({*CALL_OPTIONS, *options.difference(given), *of_events})
     nearest = get_close_matches(option, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"it takes: {', '.join(known)}."
     return UnknownOptionError(f"{operation.name}() takes no option '{option}'; {hint}")

@@ -72,7 +72,7 @@ class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, ModelM
             APIConnectionError: No answer came.
         """
         call = _raw_call(method, path, query, body, timeout_s)
-        return run(exchange_raw(self._target, call), self._transport, self._sleep)
+        return run(exchange_raw(self._target, call), self._transport.send, self._sleep)
 
     def close(self) -> None:
         """Close all connections; the client can be used again."""
@@ -109,6 +109,7 @@ class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods
         self._settings = _settings(api_key, organization_key, base_url, project)
         self._target = _target(self._settings, http_headers, timeout_s, max_retries)
         self._transport = transport or _async_transport(http_client)
+        self._tasks = set()
 
     async def request(
         self,
@@ -125,7 +126,7 @@ class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods
             APIConnectionError: No answer came.
         """
         call = _raw_call(method, path, query, body, timeout_s)
-        return await run_async(exchange_raw(self._target, call), self._transport, self._sleep)
+        return await run_async(exchange_raw(self._target, call), self._transport.send, self._sleep)
 
     async def close(self) -> None:
         """Close all connections; the client can be used again."""

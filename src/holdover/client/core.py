@@ -26,7 +26,7 @@ class Core:
     _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def _run(self, call: Call[T]) -> T:
-        return run(exchange(self._target, call), self._transport, self._sleep)
+        return run(exchange(self._target, call), self._transport.send, self._sleep)
 
     def _streamed(self, options: Mapping[str, Any], make: Callable[[Mapping[str, Any]], T]) -> T:
         """Make an object and hand it to ``stream_to`` as well, where one is given."""
@@ -64,6 +64,7 @@ class AsyncCore:
 
     _target: Target
     _transport: AsyncTransport
+    _tasks: set[Any]
 
     async def _sleep(self, seconds: float) -> None:
         import asyncio
@@ -71,7 +72,7 @@ class AsyncCore:
         await asyncio.sleep(seconds)
 
     async def _run(self, call: Call[T]) -> T:
-        return await run_async(exchange(self._target, call), self._transport, self._sleep)
+        return await run_async(exchange(self._target, call), self._transport.send, self._sleep)
 
     async def _streamed(self, options: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Awaitable[T]]) -> T:
         """Make an object and hand it to ``stream_to`` as well, where one is given."""

@@ -1,7 +1,8 @@
 """A call from start to end, as a generator over requests, pauses and answers.
 
 It decides and does no I/O, so that the sync and the async client share it: `run` and `run_async` carry out what it
-asks for. Retries, and what may be repeated at all, are decided here.
+asks for. Retries, and what may be repeated at all, are decided here. Longer flows are made of calls: ``polling.py``
+waits for runs, ``run_streams.py`` follows their events.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from random import random
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -27,7 +28,15 @@ from holdover.errors import (
 )
 from holdover.settings import ClientSettings
 
-from .transports import AsyncTransport, Request, Response, Transport, TransportFailure
+from .transports import (
+    AsyncIncoming,
+    AsyncTransport,
+    Incoming,
+    Request,
+    Response,
+    Transport,
+    TransportFailure,
+)
 
 T = TypeVar("T")
 
@@ -44,7 +53,7 @@ IDEMPOTENCY_HEADER = "holdover-idempotency"
 _OF_A_CREATION = ("content-type", "idempotency-key")
 
 #: What decoders raise for bytes that are no JSON, not UTF-8, or nested beyond measure.
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -56,6 +65,21 @@ class Pause(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class Read(msgspec.Struct, frozen=True):
+    """Wait for what comes next of an answer, for ``timeout_s`` seconds instead of the call's."""
+
+    incoming: Any
+    timeout_s: float | None = None
+
+
+class Task(Protocol):
+    """Something else to be done before going on: work of the application's own."""
+
+    def do(self) -> Any: ...
+
+    async def do_async(self) -> Any: ...
+
+
 class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """What is asked, without yet saying of whom.
 
@@ -64,6 +88,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         decode: Reads the body of a good answer.
         creates: Whether repeating it may make a second object.
         ended: Whether the hosted service stopped answering it.
+        streams: Whether events are asked for.
     """
 
     method: str
@@ -72,6 +97,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     decode: Callable[[bytes], T]
     creates: bool = False
     ended: bool = True
+    streams: bool = False
     api_key: str | None = None
     organization_key: str | None = None
     base_url: str | None = None
@@ -117,6 +143,8 @@ class Target:
     def headers(self, call: Call[Any]) -> dict[str, str]:
         """Return the headers of a call; its own key and organization beat everything."""
         headers = {**self._headers, **_identity(call.api_key, call.organization_key)}
+        if call.streams:
+            headers["accept"] = "text/event-stream"
         if call.body is not None:
             headers.setdefault("content-type", "application/json")
         if call.creates:
@@ -168,11 +196,13 @@ def _checked_timeout(timeout_s: float) -> float:
 
 # ----------------------------------------------------------------------------------------------- the flow
 
-Step = Request | Pause
-Outcome = Response | TransportFailure | None
+Step = Request | Pause | Read | Task
+#: What came of a step: an answer, whole or with its body still to come; a part of a body; what a task gave; nothing.
+Outcome = Any
+Flow = Generator[Step, Outcome, T]
 
 
-def exchange(target: Target, call: Call[T]) -> Generator[Step, Outcome, T]:
+def exchange(target: Target, call: Call[T]) -> Flow[T]:
     """Make a call: yields what to send and when to wait, is sent what came, and returns the decoded answer.
 
     Raises:
@@ -181,12 +211,21 @@ def exchange(target: Target, call: Call[T]) -> Generator[Step, Outcome, T]:
         APIResponseValidationError: The answer is not of the wire.
         HostedAPIEndedError: The call is for a service that ended.
     """
-    response = yield from exchange_raw(target, call)
+    return decoded(target, call, (yield from exchange_raw(target, call)))
+
+
+def decoded(target: Target, call: Call[T], response: Response) -> T:
+    """Return what a good answer says.
+
+    Raises:
+        APIStatusError: It is none.
+        APIResponseValidationError: It is not of the wire.
+    """
     if not 200 <= response.status < 300:
         raise status_error(response)
     try:
         return call.decode(response.body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         base_url = call.base_url or target.base_url
         raise APIResponseValidationError(
             f"The answer of {base_url} to {call.method} {call.path} is not of the Assistants API: {error}.",
@@ -196,7 +235,7 @@ def exchange(target: Target, call: Call[T]) -> Generator[Step, Outcome, T]:
         ) from error
 
 
-def exchange_raw(target: Target, call: Call[Any]) -> Generator[Step, Outcome, Response]:
+def exchange_raw(target: Target, call: Call[Any]) -> Flow[Response]:
     """Make a call and return the last answer, whatever its status."""
     base_url = target.base_url if call.base_url is None else checked_base_url(call.base_url)
     if call.ended and _host(base_url) == HOSTED:
@@ -211,8 +250,9 @@ def exchange_raw(target: Target, call: Call[Any]) -> Generator[Step, Outcome, Re
     attempt = 0
     while True:
         outcome = yield request
-        if isinstance(outcome, Response) and not _is_passing(outcome):
-            return outcome
+        if not isinstance(outcome, TransportFailure) and not _is_passing(outcome):
+            answer: Response = outcome
+            return answer
         may_repeat = attempt < target.max_retries and _may_repeat(target, call, base_url, outcome)
         if may_repeat is not False:
             yield Pause(_pause(attempt, outcome))
@@ -256,7 +296,7 @@ def _may_repeat(target: Target, call: Call[Any], base_url: str, outcome: Outcome
     )
 
 
-def _ask_whether_keys_are_remembered(target: Target, base_url: str, request: Request) -> Generator[Step, Outcome, bool]:
+def _ask_whether_keys_are_remembered(target: Target, base_url: str, request: Request) -> Flow[bool]:
     """Ask a service for any answer: one that remembers keys says so in all of them."""
     headers = {name: value for name, value in request.headers.items() if name not in _OF_A_CREATION}
     timeout_s = min(request.timeout_s, PROBE_TIMEOUT_S)
@@ -301,44 +341,92 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 # ---------------------------------------------------------------------------------------------- drivers
 
 
-def run(flow: Generator[Step, Outcome, T], transport: Transport, sleep: Callable[[float], None]) -> T:
+Send = Callable[[Request], Response | Incoming]
+AsyncSend = Callable[[Request], Awaitable[Response | AsyncIncoming]]
+
+
+def run(flow: Flow[T], send: Send, sleep: Callable[[float], None]) -> T:
     """Carry out a flow, waiting for each answer."""
     try:
         step = next(flow)
         while True:
-            if isinstance(step, Pause):
-                sleep(step.seconds)
-                step = flow.send(None)
-                continue
-            try:
-                outcome: Outcome = transport.send(step)
-            except TransportFailure as failure:
-                outcome = failure
-            step = flow.send(outcome)
+            step = flow.send(carry_out(step, send, sleep))
     except StopIteration as stop:
         result: T = stop.value
         return result
 
 
-async def run_async(
-    flow: Generator[Step, Outcome, T], transport: AsyncTransport, sleep: Callable[[float], Awaitable[None]]
-) -> T:
+async def run_async(flow: Flow[T], send: AsyncSend, sleep: Callable[[float], Awaitable[None]]) -> T:
     """Carry out a flow on the running loop."""
     try:
         step = next(flow)
         while True:
-            if isinstance(step, Pause):
-                await sleep(step.seconds)
-                step = flow.send(None)
-                continue
-            try:
-                outcome: Outcome = await transport.send(step)
-            except TransportFailure as failure:
-                outcome = failure
-            step = flow.send(outcome)
+            step = flow.send(await carry_out_async(step, send, sleep))
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def carry_out(step: Step, send: Send, sleep: Callable[[float], None]) -> Outcome:
+    """Do what a flow asks for next."""
+    try:
+        if isinstance(step, Request):
+            return send(step)
+        if isinstance(step, Read):
+            return step.incoming.read(step.timeout_s)
+    except TransportFailure as failure:
+        return failure
+    return sleep(step.seconds) if isinstance(step, Pause) else step.do()
+
+
+async def carry_out_async(step: Step, send: AsyncSend, sleep: Callable[[float], Awaitable[None]]) -> Outcome:
+    """Do what a flow asks for next."""
+    try:
+        if isinstance(step, Request):
+            return await send(step)
+        if isinstance(step, Read):
+            return await step.incoming.read(step.timeout_s)
+    except TransportFailure as failure:
+        return failure
+    return await (sleep(step.seconds) if isinstance(step, Pause) else step.do_async())
+
+
+def streaming(transport: Transport) -> Send:
+    """Return what sends requests whose answers may be streams; any other answer is waited for."""
+
+    def send(request: Request) -> Response | Incoming:
+        incoming = transport.stream(request)
+        if _is_stream(incoming):
+            return incoming
+        try:
+            body = b"".join(iter(incoming.read, b""))
+        finally:
+            incoming.close()
+        return Response(incoming.status, incoming.headers, body)
+
+    return send
+
+
+def streaming_async(transport: AsyncTransport) -> AsyncSend:
+    """Return what sends requests whose answers may be streams; any other answer is waited for."""
+
+    async def send(request: Request) -> Response | AsyncIncoming:
+        incoming = await transport.stream(request)
+        if _is_stream(incoming):
+            return incoming
+        parts = []
+        try:
+            while part := await incoming.read():
+                parts.append(part)
+        finally:
+            await incoming.close()
+        return Response(incoming.status, incoming.headers, b"".join(parts))
+
+    return send
+
+
+def _is_stream(incoming: Incoming | AsyncIncoming) -> bool:
+    return incoming.status == 200 and incoming.headers.get("content-type", "").startswith("text/event-stream")
 
 
 # ----------------------------------------------------------------------------------------------- errors
@@ -348,7 +436,7 @@ def status_error(response: Response) -> APIStatusError:
     """Return the error that an answer with an error status is raised as."""
     try:
         body = msgspec.json.decode(response.body)
-    except _UNREADABLE:
+    except UNREADABLE:
         body = None
     error = body.get("error", body) if isinstance(body, dict) else body
     members = error if isinstance(error, dict) else {}

@@ -5,7 +5,7 @@ A type checker knows an option that does not exist; so does the call itself (`Un
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
@@ -293,7 +293,27 @@ class NewThreadParam(TypedDict, total=False):
     tool_resources: NewToolResources | ToolResources | NewToolResourcesParam | None
 
 
-class _RunOptions(StreamedCallOptions, total=False):
+#: Python functions that answer a model's calls: by name, or in a list; then each one's own name is meant.
+Functions = Mapping[str, Callable[..., Any]] | Sequence[Callable[..., Any]]
+#: What becomes of what a function raises.
+OnFunctionError = Literal["tell", "raise"]
+
+
+class FunctionOptions(TypedDict, total=False):
+    """Who answers the calls that a run waits for."""
+
+    functions: Functions | None
+    on_function_error: OnFunctionError
+    max_rounds: int
+
+
+class EventOptions(StreamedCallOptions, FunctionOptions, total=False):
+    """What becomes of a run's events."""
+
+    background: bool
+
+
+class _Overrides(TypedDict, total=False):
     instructions: str | None
     max_completion_tokens: int | None
     max_prompt_tokens: int | None
@@ -309,18 +329,30 @@ class _RunOptions(StreamedCallOptions, total=False):
     truncation_strategy: TruncationStrategy | TruncationStrategyParam | None
 
 
-class CreateRunOptions(_RunOptions, total=False):
-    """Options of ``create_run``."""
-
+class _RunOptions(_Overrides, total=False):
     additional_instructions: str | None
     additional_messages: Sequence[CreateMessage | NewMessageParam] | None
 
 
-class CreateThreadAndRunOptions(_RunOptions, total=False):
+class CreateRunOptions(_RunOptions, EventOptions, total=False):
+    """Options of ``create_run``."""
+
+
+class CreateThreadAndRunOptions(_Overrides, EventOptions, total=False):
     """Options of ``create_thread_and_run``."""
 
     thread: CreateThread | NewThreadParam
     tool_resources: ToolResources | ToolResourcesParam | None
+
+
+class WaitOptions(CallOptions, FunctionOptions, total=False):
+    """Options of ``wait_for_run``."""
+
+    poll_interval_s: float | None
+
+
+class RunAndWaitOptions(_RunOptions, WaitOptions, total=False):
+    """Options of ``run_and_wait``."""
 
 
 class ModifyRunOptions(StreamedCallOptions, total=False):

@@ -4,32 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 from holdover.wire.pages import ListPage
 from holdover.wire.runs import Run, ToolOutput
 from holdover.wire.steps import RunStep
 
-from .calls import call
+from .calls import OF_EVENTS, call
 from .core import AsyncCore, Core, same_docstring
+from .exchange import run, run_async, streaming, streaming_async
 from .options import (
     CallOptions,
     CreateRunOptions,
     CreateThreadAndRunOptions,
+    EventOptions,
     IncludeOptions,
     ModifyRunOptions,
     PageOptions,
+    RunAndWaitOptions,
     StepPageOptions,
     StreamedCallOptions,
     ToolOutputParam,
+    WaitOptions,
 )
 from .pages import AsyncPage, Page
+from .run_streams import (
+    AsyncRunStream,
+    RunStream,
+    Wishes,
+    hand_over,
+    hand_over_async,
+    hand_over_in_background,
+    hand_over_in_background_async,
+)
+
+ToolOutputs = Sequence[ToolOutput | ToolOutputParam]
 
 
 class RunMethods(Core):
     """Methods of `Client`."""
 
-    def create_run(self, thread_id: str, assistant_id: str, **options: Unpack[CreateRunOptions]) -> Run:
+    @overload
+    def create_run(
+        self,
+        thread_id: str,
+        assistant_id: str,
+        *,
+        stream: Literal[False] | None = False,
+        **options: Unpack[CreateRunOptions],
+    ) -> Run: ...
+
+    @overload
+    def create_run(
+        self, thread_id: str, assistant_id: str, *, stream: Literal[True], **options: Unpack[CreateRunOptions]
+    ) -> RunStream: ...
+
+    def create_run(
+        self, thread_id: str, assistant_id: str, *, stream: bool | None = False, **options: Unpack[CreateRunOptions]
+    ) -> Run | RunStream:
         """Have an assistant work on a thread.
 
         Endpoint: ``POST /threads/{thread_id}/runs``
@@ -46,11 +78,18 @@ class RunMethods(Core):
             max_prompt_tokens, max_completion_tokens: Limits over all answers of the model; the run ends ``incomplete``.
             truncation_strategy: What of a long thread is seen: ``auto``, or the ``last_messages``.
             metadata: Up to 16 pairs of strings: keys up to 64 characters, values up to 512.
-            stream_to: Also receives the run.
-            openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's.
+            stream: Whether to return the events, as they come, instead of the run.
+            stream_to: Receives every event, a `holdover.RunEvent`: a function or a queue. The call returns the run when
+                there are no more; with ``background=True`` at once, and a thread or a task hands them over.
+            functions: Python functions that answer calls, by name or in a list; the run goes on by itself.
+            on_function_error: What becomes of what they raise: ``"tell"`` the model, or cancel the run and ``"raise"``.
+            max_rounds: How often the run may come back with calls (16).
+            openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's. Of a
+                stream, ``timeout_s`` bounds every silence, not the whole.
 
         Returns:
-            The run, queued. A call that is repeated after trouble makes one run only.
+            The run, queued; as last told with ``stream_to``; or its events. A call that is repeated after trouble makes
+            one run only.
 
         Raises:
             NotFoundError: There is no such thread or assistant.
@@ -59,14 +98,21 @@ class RunMethods(Core):
 
         Source: createRun.
         """
-        return self._streamed(
-            options,
-            lambda rest: self._run(
-                call("create_run", thread_id, reply=Run, options=rest, given={"assistant_id": assistant_id})
-            ),
-        )
+        return self._begin("create_run", [thread_id], {"assistant_id": assistant_id}, stream, options)
 
-    def create_thread_and_run(self, assistant_id: str, **options: Unpack[CreateThreadAndRunOptions]) -> Run:
+    @overload
+    def create_thread_and_run(
+        self, assistant_id: str, *, stream: Literal[False] | None = False, **options: Unpack[CreateThreadAndRunOptions]
+    ) -> Run: ...
+
+    @overload
+    def create_thread_and_run(
+        self, assistant_id: str, *, stream: Literal[True], **options: Unpack[CreateThreadAndRunOptions]
+    ) -> RunStream: ...
+
+    def create_thread_and_run(
+        self, assistant_id: str, *, stream: bool | None = False, **options: Unpack[CreateThreadAndRunOptions]
+    ) -> Run | RunStream:
         """Create a thread and have an assistant work on it.
 
         Endpoint: ``POST /threads/runs``
@@ -82,11 +128,18 @@ class RunMethods(Core):
             max_prompt_tokens, max_completion_tokens: Limits over all answers of the model; the run ends ``incomplete``.
             truncation_strategy: What of a long thread is seen: ``auto``, or the ``last_messages``.
             metadata: Up to 16 pairs of strings: keys up to 64 characters, values up to 512.
-            stream_to: Also receives the run.
-            openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's.
+            stream: Whether to return the events, as they come, instead of the run.
+            stream_to: Receives every event, a `holdover.RunEvent`: a function or a queue. The call returns the run when
+                there are no more; with ``background=True`` at once, and a thread or a task hands them over.
+            functions: Python functions that answer calls, by name or in a list; the run goes on by itself.
+            on_function_error: What becomes of what they raise: ``"tell"`` the model, or cancel the run and ``"raise"``.
+            max_rounds: How often the run may come back with calls (16).
+            openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's. Of a
+                stream, ``timeout_s`` bounds every silence, not the whole.
 
         Returns:
-            The run, queued. A call that is repeated after trouble makes one run only.
+            The run, queued; as last told with ``stream_to``; or its events. A call that is repeated after trouble makes
+            one run only.
 
         Raises:
             NotFoundError: There is no such assistant, or something that the thread names does not exist.
@@ -95,12 +148,7 @@ class RunMethods(Core):
 
         Source: createThreadAndRun.
         """
-        return self._streamed(
-            options,
-            lambda rest: self._run(
-                call("create_thread_and_run", reply=Run, options=rest, given={"assistant_id": assistant_id})
-            ),
-        )
+        return self._begin("create_thread_and_run", [], {"assistant_id": assistant_id}, stream, options)
 
     def get_run(self, thread_id: str, run_id: str, **options: Unpack[CallOptions]) -> Run:
         """Retrieve a run.
@@ -192,13 +240,37 @@ class RunMethods(Core):
             options, lambda rest: self._run(call("cancel_run", thread_id, run_id, reply=Run, options=rest))
         )
 
+    @overload
     def submit_tool_outputs_to_run(
         self,
         thread_id: str,
         run_id: str,
-        tool_outputs: Sequence[ToolOutput | ToolOutputParam],
-        **options: Unpack[StreamedCallOptions],
-    ) -> Run:
+        tool_outputs: ToolOutputs,
+        *,
+        stream: Literal[False] | None = False,
+        **options: Unpack[EventOptions],
+    ) -> Run: ...
+
+    @overload
+    def submit_tool_outputs_to_run(
+        self,
+        thread_id: str,
+        run_id: str,
+        tool_outputs: ToolOutputs,
+        *,
+        stream: Literal[True],
+        **options: Unpack[EventOptions],
+    ) -> RunStream: ...
+
+    def submit_tool_outputs_to_run(
+        self,
+        thread_id: str,
+        run_id: str,
+        tool_outputs: ToolOutputs,
+        *,
+        stream: bool | None = False,
+        **options: Unpack[EventOptions],
+    ) -> Run | RunStream:
         """Submit the outputs of all calls that a run waits for; it goes on with them.
 
         Endpoint: ``POST /threads/{thread_id}/runs/{run_id}/submit_tool_outputs``
@@ -207,8 +279,17 @@ class RunMethods(Core):
             thread_id: The thread's id.
             run_id: The run's id.
             tool_outputs: Of every call: ``tool_call_id`` and ``output``.
-            stream_to: Also receives the run.
-            openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's.
+            stream: Whether to return the events, as they come, instead of the run.
+            stream_to: Receives every event, a `holdover.RunEvent`: a function or a queue. The call returns the run when
+                there are no more; with ``background=True`` at once, and a thread or a task hands them over.
+            functions: Python functions that answer calls, by name or in a list; the run goes on by itself.
+            on_function_error: What becomes of what they raise: ``"tell"`` the model, or cancel the run and ``"raise"``.
+            max_rounds: How often the run may come back with calls (16).
+            openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's. Of a
+                stream, ``timeout_s`` bounds every silence, not the whole.
+
+        Returns:
+            The run, queued again; as last told with ``stream_to``; or its events.
 
         Raises:
             NotFoundError: There is no such run in this thread.
@@ -217,18 +298,8 @@ class RunMethods(Core):
 
         Source: submitToolOutputsToRun.
         """
-        return self._streamed(
-            options,
-            lambda rest: self._run(
-                call(
-                    "submit_tool_outputs_to_run",
-                    thread_id,
-                    run_id,
-                    reply=Run,
-                    options=rest,
-                    given={"tool_outputs": tool_outputs},
-                )
-            ),
+        return self._begin(
+            "submit_tool_outputs_to_run", [thread_id, run_id], {"tool_outputs": tool_outputs}, stream, options
         )
 
     def list_run_steps(self, thread_id: str, run_id: str, **options: Unpack[StepPageOptions]) -> Page[RunStep]:
@@ -292,27 +363,110 @@ class RunMethods(Core):
         page = self._run(call("list_run_steps", thread_id, run_id, reply=ListPage[RunStep], options=options))
         return Page(page, options, partial(self._page_of_steps, thread_id, run_id))
 
+    def run_and_wait(self, thread_id: str, assistant_id: str, **options: Unpack[RunAndWaitOptions]) -> Run:
+        """Have an assistant work on a thread, and wait until it has.
+
+        Args:
+            thread_id: The thread's id.
+            assistant_id: The assistant's id.
+            poll_interval_s: How long to wait before asking again, in seconds; left out, the service says so, or it is
+                0.1 at first and up to 1 later.
+            functions: Python functions that answer calls, by name or in a list; the run goes on by itself.
+            on_function_error: What becomes of what they raise: ``"tell"`` the model, or cancel the run and ``"raise"``.
+            max_rounds: How often the run may come back with calls (16).
+            additional_instructions, additional_messages, …: Further options of `create_run`.
+            openai_api_key, openai_organization_key, base_url, timeout_s: For these calls instead of the client's;
+                ``timeout_s`` bounds each of them, not the wait.
+
+        Returns:
+            The run: it has ended, in whatever way, or waits for outputs that no function gives.
+
+        Raises:
+            FunctionCallError: The run called what none of ``functions`` can answer; it was cancelled.
+            APIError: As of `create_run` and `get_run`.
+        """
+        from .polling import run_and_wait
+
+        flow = run_and_wait(self._target, thread_id, assistant_id, options, can_await=False)
+        return run(flow, self._transport.send, self._sleep)
+
+    def wait_for_run(self, thread_id: str, run_id: str, **options: Unpack[WaitOptions]) -> Run:
+        """Wait until a run has ended, or waits for outputs that no function gives.
+
+        Args:
+            thread_id: The thread's id.
+            run_id: The run's id.
+            poll_interval_s, functions, on_function_error, max_rounds: As of `run_and_wait`.
+            openai_api_key, openai_organization_key, base_url, timeout_s: For these calls instead of the client's;
+                ``timeout_s`` bounds each of them, not the wait.
+
+        Raises:
+            FunctionCallError: The run called what none of ``functions`` can answer; it was cancelled.
+            APIError: As of `get_run`.
+        """
+        from .polling import wait_for_run
+
+        flow = wait_for_run(self._target, thread_id, run_id, options, can_await=False)
+        return run(flow, self._transport.send, self._sleep)
+
+    def _begin(
+        self, name: str, arguments: list[str], given: dict[str, Any], stream: bool | None, options: Mapping[str, Any]
+    ) -> Run | RunStream:
+        """Make a call that can be answered with events."""
+        if not stream and OF_EVENTS.isdisjoint(options):
+            return self._run(call(name, *arguments, reply=Run, options=options, given=given))
+        wishes = Wishes(options, stream=bool(stream), can_await=False)
+        if not stream and wishes.receiver is None:
+            return self._run(call(name, *arguments, reply=Run, options=wishes.rest, given=given))
+
+        def open() -> RunStream:
+            asked = call(name, *arguments, reply=Run, options=wishes.rest, given={**given, "stream": True})
+            return RunStream(self._target, asked, wishes, streaming(self._transport), self._sleep).open()
+
+        if wishes.receiver is None:
+            return open()
+        return (hand_over_in_background if wishes.in_background else hand_over)(wishes.receiver, open)
+
 
 class AsyncRunMethods(AsyncCore):
     """Methods of `AsyncClient`."""
 
+    @overload
+    async def create_run(
+        self,
+        thread_id: str,
+        assistant_id: str,
+        *,
+        stream: Literal[False] | None = False,
+        **options: Unpack[CreateRunOptions],
+    ) -> Run: ...
+
+    @overload
+    async def create_run(
+        self, thread_id: str, assistant_id: str, *, stream: Literal[True], **options: Unpack[CreateRunOptions]
+    ) -> AsyncRunStream: ...
+
     @same_docstring(RunMethods.create_run)
-    async def create_run(self, thread_id: str, assistant_id: str, **options: Unpack[CreateRunOptions]) -> Run:
-        return await self._streamed(
-            options,
-            lambda rest: self._run(
-                call("create_run", thread_id, reply=Run, options=rest, given={"assistant_id": assistant_id})
-            ),
-        )
+    async def create_run(
+        self, thread_id: str, assistant_id: str, *, stream: bool | None = False, **options: Unpack[CreateRunOptions]
+    ) -> Run | AsyncRunStream:
+        return await self._begin("create_run", [thread_id], {"assistant_id": assistant_id}, stream, options)
+
+    @overload
+    async def create_thread_and_run(
+        self, assistant_id: str, *, stream: Literal[False] | None = False, **options: Unpack[CreateThreadAndRunOptions]
+    ) -> Run: ...
+
+    @overload
+    async def create_thread_and_run(
+        self, assistant_id: str, *, stream: Literal[True], **options: Unpack[CreateThreadAndRunOptions]
+    ) -> AsyncRunStream: ...
 
     @same_docstring(RunMethods.create_thread_and_run)
-    async def create_thread_and_run(self, assistant_id: str, **options: Unpack[CreateThreadAndRunOptions]) -> Run:
-        return await self._streamed(
-            options,
-            lambda rest: self._run(
-                call("create_thread_and_run", reply=Run, options=rest, given={"assistant_id": assistant_id})
-            ),
-        )
+    async def create_thread_and_run(
+        self, assistant_id: str, *, stream: bool | None = False, **options: Unpack[CreateThreadAndRunOptions]
+    ) -> Run | AsyncRunStream:
+        return await self._begin("create_thread_and_run", [], {"assistant_id": assistant_id}, stream, options)
 
     @same_docstring(RunMethods.get_run)
     async def get_run(self, thread_id: str, run_id: str, **options: Unpack[CallOptions]) -> Run:
@@ -334,26 +488,40 @@ class AsyncRunMethods(AsyncCore):
             options, lambda rest: self._run(call("cancel_run", thread_id, run_id, reply=Run, options=rest))
         )
 
+    @overload
+    async def submit_tool_outputs_to_run(
+        self,
+        thread_id: str,
+        run_id: str,
+        tool_outputs: ToolOutputs,
+        *,
+        stream: Literal[False] | None = False,
+        **options: Unpack[EventOptions],
+    ) -> Run: ...
+
+    @overload
+    async def submit_tool_outputs_to_run(
+        self,
+        thread_id: str,
+        run_id: str,
+        tool_outputs: ToolOutputs,
+        *,
+        stream: Literal[True],
+        **options: Unpack[EventOptions],
+    ) -> AsyncRunStream: ...
+
     @same_docstring(RunMethods.submit_tool_outputs_to_run)
     async def submit_tool_outputs_to_run(
         self,
         thread_id: str,
         run_id: str,
-        tool_outputs: Sequence[ToolOutput | ToolOutputParam],
-        **options: Unpack[StreamedCallOptions],
-    ) -> Run:
-        return await self._streamed(
-            options,
-            lambda rest: self._run(
-                call(
-                    "submit_tool_outputs_to_run",
-                    thread_id,
-                    run_id,
-                    reply=Run,
-                    options=rest,
-                    given={"tool_outputs": tool_outputs},
-                )
-            ),
+        tool_outputs: ToolOutputs,
+        *,
+        stream: bool | None = False,
+        **options: Unpack[EventOptions],
+    ) -> Run | AsyncRunStream:
+        return await self._begin(
+            "submit_tool_outputs_to_run", [thread_id, run_id], {"tool_outputs": tool_outputs}, stream, options
         )
 
     @same_docstring(RunMethods.list_run_steps)
@@ -378,3 +546,39 @@ class AsyncRunMethods(AsyncCore):
     async def _page_of_steps(self, thread_id: str, run_id: str, options: Mapping[str, Any]) -> AsyncPage[RunStep]:
         page = await self._run(call("list_run_steps", thread_id, run_id, reply=ListPage[RunStep], options=options))
         return AsyncPage(page, options, partial(self._page_of_steps, thread_id, run_id))
+
+    @same_docstring(RunMethods.run_and_wait)
+    async def run_and_wait(self, thread_id: str, assistant_id: str, **options: Unpack[RunAndWaitOptions]) -> Run:
+        from .polling import run_and_wait
+
+        flow = run_and_wait(self._target, thread_id, assistant_id, options, can_await=True)
+        return await run_async(flow, self._transport.send, self._sleep)
+
+    @same_docstring(RunMethods.wait_for_run)
+    async def wait_for_run(self, thread_id: str, run_id: str, **options: Unpack[WaitOptions]) -> Run:
+        from .polling import wait_for_run
+
+        flow = wait_for_run(self._target, thread_id, run_id, options, can_await=True)
+        return await run_async(flow, self._transport.send, self._sleep)
+
+    async def _begin(
+        self, name: str, arguments: list[str], given: dict[str, Any], stream: bool | None, options: Mapping[str, Any]
+    ) -> Run | AsyncRunStream:
+        """Make a call that can be answered with events."""
+        if not stream and OF_EVENTS.isdisjoint(options):
+            return await self._run(call(name, *arguments, reply=Run, options=options, given=given))
+        wishes = Wishes(options, stream=bool(stream), can_await=True)
+        if not stream and wishes.receiver is None:
+            return await self._run(call(name, *arguments, reply=Run, options=wishes.rest, given=given))
+
+        async def open() -> AsyncRunStream:
+            asked = call(name, *arguments, reply=Run, options=wishes.rest, given={**given, "stream": True})
+            return await AsyncRunStream(
+                self._target, asked, wishes, streaming_async(self._transport), self._sleep
+            ).open()
+
+        if wishes.receiver is None:
+            return await open()
+        if wishes.in_background:
+            return await hand_over_in_background_async(wishes.receiver, open, self._tasks)
+        return await hand_over_async(wishes.receiver, open)

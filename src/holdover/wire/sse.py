@@ -6,6 +6,8 @@ lines may end in LF or CRLF.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 #: An event longer than this is not one.
@@ -27,10 +29,11 @@ class TooLong(ValueError):
 class Parser:
     """Takes bytes as they come and gives events as they are whole."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_bytes", "_held")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._held: list[bytes] = []
+        self._bytes = 0
 
     def feed(self, data: bytes) -> list[ServerEvent]:
         """Take what came; return the events that are whole now.
@@ -38,27 +41,50 @@ class Parser:
         Raises:
             TooLong: What came has no end of an event within `LIMIT_BYTES`.
         """
-        data = self._rest + data
+        if self._held:
+            self._held.append(data)
+            self._bytes += len(data)
+            if b"\n" not in data and b"\r" not in data:  # a long line is joined once, when its end has come
+                self._check()
+                return []
+            data = b"".join(self._held)
         if b"\r" in data:
             # A CR at the very end may be half of a CRLF.
             held = data.endswith(b"\r")
             data = data[: len(data) - held].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + (b"\r" if held else b"")
-        *blocks, self._rest = data.split(b"\n\n")
-        if len(self._rest) > LIMIT_BYTES:
-            raise TooLong
-        return [event for block in blocks if (event := _event(block)) is not None]
+        whole = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
+        rest = data[whole:] if whole else data
+        self._held = [rest] if rest else []
+        self._bytes = len(rest)
+        self._check()
+        events = []
+        for name, content, lines in _BLOCKS(data, 0, whole):
+            if not lines:
+                events.append(ServerEvent(name.decode("utf-8", "replace"), content))
+            elif (event := _event(lines)) is not None:
+                events.append(event)
+        return events
 
     def end(self) -> list[ServerEvent]:
         """Return what is left when the stream ends: some services leave out the last blank line."""
-        rest, self._rest = self._rest, b""
-        event = _event(rest.replace(b"\r", b"\n")) if rest else None
+        rest = b"".join(self._held).replace(b"\r", b"\n")
+        self._held = []
+        event = _event(rest) if rest else None
         return [] if event is None else [event]
 
+    def _check(self) -> None:
+        if self._bytes > LIMIT_BYTES:
+            raise TooLong(f"no end of an event within {LIMIT_BYTES:,} bytes")
 
-def _event(block: bytes) -> ServerEvent | None:
+
+#: Finds the name and the data of events as nearly all are, and of any other the lines.
+_BLOCKS = re.compile(rb"(?:event: ([^\n]*)\ndata: ([^\n]*)|([^\n]+(?:\n[^\n]+)*))\n\n").findall
+
+
+def _event(lines: bytes) -> ServerEvent | None:
     """Return the event of a block of lines, ``None`` for a comment."""
     name, data, id = b"", None, None
-    for line in block.split(b"\n"):
+    for line in lines.split(b"\n"):
         field, _, value = line.partition(b":")
         if value[:1] == b" ":
             value = value[1:]

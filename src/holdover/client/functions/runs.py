@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack, overload
 
-from holdover.wire.runs import Run, ToolOutput
+from holdover.wire.runs import Run
 from holdover.wire.steps import RunStep
 
 from ..clients import Client
@@ -15,14 +14,18 @@ from ..options import (
     CallOptions,
     CreateRunOptions,
     CreateThreadAndRunOptions,
+    EventOptions,
     IncludeOptions,
     ModifyRunOptions,
     PageOptions,
+    RunAndWaitOptions,
     StepPageOptions,
     StreamedCallOptions,
-    ToolOutputParam,
+    WaitOptions,
 )
 from ..pages import Page
+from ..run_streams import RunStream
+from ..runs import ToolOutputs
 
 __all__ = [
     "cancel_run",
@@ -33,18 +36,48 @@ __all__ = [
     "list_run_steps",
     "list_runs",
     "modify_run",
+    "run_and_wait",
     "submit_tool_outputs_to_run",
+    "wait_for_run",
 ]
 
 
+@overload
+def create_run(
+    thread_id: str, assistant_id: str, *, stream: Literal[False] | None = False, **options: Unpack[CreateRunOptions]
+) -> Run: ...
+
+
+@overload
+def create_run(
+    thread_id: str, assistant_id: str, *, stream: Literal[True], **options: Unpack[CreateRunOptions]
+) -> RunStream: ...
+
+
 @same_docstring(Client.create_run)
-def create_run(thread_id: str, assistant_id: str, **options: Unpack[CreateRunOptions]) -> Run:
-    return default_client().create_run(thread_id, assistant_id, **options)
+def create_run(
+    thread_id: str, assistant_id: str, *, stream: bool | None = False, **options: Unpack[CreateRunOptions]
+) -> Run | RunStream:
+    return default_client().create_run(thread_id, assistant_id, stream=stream, **options)  # type: ignore[arg-type]
+
+
+@overload
+def create_thread_and_run(
+    assistant_id: str, *, stream: Literal[False] | None = False, **options: Unpack[CreateThreadAndRunOptions]
+) -> Run: ...
+
+
+@overload
+def create_thread_and_run(
+    assistant_id: str, *, stream: Literal[True], **options: Unpack[CreateThreadAndRunOptions]
+) -> RunStream: ...
 
 
 @same_docstring(Client.create_thread_and_run)
-def create_thread_and_run(assistant_id: str, **options: Unpack[CreateThreadAndRunOptions]) -> Run:
-    return default_client().create_thread_and_run(assistant_id, **options)
+def create_thread_and_run(
+    assistant_id: str, *, stream: bool | None = False, **options: Unpack[CreateThreadAndRunOptions]
+) -> Run | RunStream:
+    return default_client().create_thread_and_run(assistant_id, stream=stream, **options)  # type: ignore[arg-type]
 
 
 @same_docstring(Client.get_run)
@@ -67,14 +100,33 @@ def cancel_run(thread_id: str, run_id: str, **options: Unpack[StreamedCallOption
     return default_client().cancel_run(thread_id, run_id, **options)
 
 
+@overload
+def submit_tool_outputs_to_run(
+    thread_id: str,
+    run_id: str,
+    tool_outputs: ToolOutputs,
+    *,
+    stream: Literal[False] | None = False,
+    **options: Unpack[EventOptions],
+) -> Run: ...
+
+
+@overload
+def submit_tool_outputs_to_run(
+    thread_id: str, run_id: str, tool_outputs: ToolOutputs, *, stream: Literal[True], **options: Unpack[EventOptions]
+) -> RunStream: ...
+
+
 @same_docstring(Client.submit_tool_outputs_to_run)
 def submit_tool_outputs_to_run(
     thread_id: str,
     run_id: str,
-    tool_outputs: Sequence[ToolOutput | ToolOutputParam],
-    **options: Unpack[StreamedCallOptions],
-) -> Run:
-    return default_client().submit_tool_outputs_to_run(thread_id, run_id, tool_outputs, **options)
+    tool_outputs: ToolOutputs,
+    *,
+    stream: bool | None = False,
+    **options: Unpack[EventOptions],
+) -> Run | RunStream:
+    return default_client().submit_tool_outputs_to_run(thread_id, run_id, tool_outputs, stream=stream, **options)  # type: ignore[arg-type]
 
 
 @same_docstring(Client.list_run_steps)
@@ -85,3 +137,13 @@ def list_run_steps(thread_id: str, run_id: str, **options: Unpack[StepPageOption
 @same_docstring(Client.get_run_step)
 def get_run_step(thread_id: str, run_id: str, step_id: str, **options: Unpack[IncludeOptions]) -> RunStep:
     return default_client().get_run_step(thread_id, run_id, step_id, **options)
+
+
+@same_docstring(Client.run_and_wait)
+def run_and_wait(thread_id: str, assistant_id: str, **options: Unpack[RunAndWaitOptions]) -> Run:
+    return default_client().run_and_wait(thread_id, assistant_id, **options)
+
+
+@same_docstring(Client.wait_for_run)
+def wait_for_run(thread_id: str, run_id: str, **options: Unpack[WaitOptions]) -> Run:
+    return default_client().wait_for_run(thread_id, run_id, **options)

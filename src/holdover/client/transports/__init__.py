@@ -16,7 +16,7 @@ import msgspec
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What is sent. ``timeout_s`` bounds the whole attempt, in seconds."""
+    """What is sent. ``timeout_s`` bounds the whole attempt, in seconds; of a stream, every silence."""
 
     method: str
     url: str
@@ -47,6 +47,26 @@ class TransportFailure(Exception):
         self.timed_out = timed_out
 
 
+class Incoming(Protocol):
+    """An answer whose body is still to come. It is read by one thread at a time."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def read(self, timeout_s: float | None = None) -> bytes:
+        """Return what came next of the body; nothing when it is whole.
+
+        Raises:
+            TransportFailure: It broke off, or nothing came for ``timeout_s`` (the request's).
+        """
+
+    def close(self) -> None:
+        """Want no more of it; a connection that has more to say is closed."""
+
+
 class Transport(Protocol):
     """Sends requests and waits for the answers."""
 
@@ -57,8 +77,35 @@ class Transport(Protocol):
             TransportFailure: No answer came.
         """
 
+    def stream(self, request: Request) -> Incoming:
+        """Send a request and wait for the head of the answer.
+
+        Raises:
+            TransportFailure: None came.
+        """
+
     def close(self) -> None:
         """Close connections."""
+
+
+class AsyncIncoming(Protocol):
+    """The same for async clients."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    async def read(self, timeout_s: float | None = None) -> bytes:
+        """Return what came next of the body; nothing when it is whole.
+
+        Raises:
+            TransportFailure: It broke off, or nothing came for ``timeout_s`` (the request's).
+        """
+
+    async def close(self) -> None:
+        """Want no more of it; a connection that has more to say is closed."""
 
 
 class AsyncTransport(Protocol):
@@ -69,6 +116,13 @@ class AsyncTransport(Protocol):
 
         Raises:
             TransportFailure: No answer came.
+        """
+
+    async def stream(self, request: Request) -> AsyncIncoming:
+        """Send a request and wait for the head of the answer.
+
+        Raises:
+            TransportFailure: None came.
         """
 
     async def close(self) -> None:

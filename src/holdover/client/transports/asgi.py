@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
-from . import Request, Response, TransportFailure
+from . import AsyncIncoming, Incoming, Request, Response, TransportFailure
+
+T = TypeVar("T")
 
 Application = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
+
+#: An application whose stream nobody reads waits when it has sent so much.
+HELD_BYTES = 64 * 1024
+#: How long an application whose caller left may take to notice, in seconds.
+GRACE_S = 5.0
 
 
 class ASGITransport:
@@ -17,16 +25,30 @@ class ASGITransport:
 
     def __init__(self, app: Application) -> None:
         self._app = app
+        self._streaming: WeakSet[_Incoming] = WeakSet()
 
     async def send(self, request: Request) -> Response:
+        conversation = _Conversation(request)
         try:
             async with asyncio.timeout(request.timeout_s):
-                return await _call(self._app, request)
+                await self._app(conversation.scope, conversation.receive, conversation.send)
         except TimeoutError as error:
-            raise TransportFailure("the service did not answer in time", was_sent=True, timed_out=True) from error
+            raise _late() from error
+        return Response(conversation.status or 500, conversation.headers, b"".join(conversation.parts))
+
+    async def stream(self, request: Request) -> AsyncIncoming:
+        incoming = _Incoming(self._app, request)
+        self._streaming.add(incoming)
+        try:
+            await incoming.wait_for_head()
+        except BaseException:
+            await incoming.close()
+            raise
+        return incoming
 
     async def close(self) -> None:
-        return None
+        for incoming in list(self._streaming):
+            await incoming.close()
 
 
 class ThreadedASGITransport:
@@ -37,52 +59,169 @@ class ThreadedASGITransport:
         self._loop = loop
 
     def send(self, request: Request) -> Response:
-        if self._loop.is_closed():
-            raise TransportFailure("the service in this process was closed", was_sent=False)
-        return asyncio.run_coroutine_threadsafe(self._transport.send(request), self._loop).result()
+        return _result(self._transport.send(request), self._loop)
+
+    def stream(self, request: Request) -> Incoming:
+        return _ThreadedIncoming(_result(self._transport.stream(request), self._loop), self._loop)
 
     def close(self) -> None:
-        return None
+        if not self._loop.is_closed():
+            _result(self._transport.close(), self._loop)
 
 
-async def _call(app: Application, request: Request) -> Response:
-    address = urlsplit(request.url)
-    body = request.body or b""
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()]
-    headers += [(b"host", address.netloc.encode("latin-1")), (b"content-length", b"%d" % len(body))]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": address.scheme,
-        "path": address.path,
-        "raw_path": address.path.encode("ascii"),
-        "query_string": address.query.encode("ascii"),
-        "root_path": "",
-        "headers": headers,
-        "client": None,
-        "server": None,
-    }
-    status = 500
-    answered: dict[str, str] = {}
-    parts: list[bytes] = []
-    was_read = False
+class _ThreadedIncoming:
+    def __init__(self, incoming: AsyncIncoming, loop: asyncio.AbstractEventLoop) -> None:
+        self.status = incoming.status
+        self.headers = incoming.headers
+        self._incoming = incoming
+        self._loop = loop
 
-    async def receive() -> Mapping[str, Any]:
-        nonlocal was_read
-        if was_read:
-            return {"type": "http.disconnect"}
-        was_read = True
-        return {"type": "http.request", "body": body, "more_body": False}
+    def read(self, timeout_s: float | None = None) -> bytes:
+        return _result(self._incoming.read(timeout_s), self._loop)
 
-    async def send(message: Mapping[str, Any]) -> None:
-        nonlocal status
+    def close(self) -> None:
+        if not self._loop.is_closed():
+            _result(self._incoming.close(), self._loop)
+
+
+def _result(waiting: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    """Wait for something that is done on a loop of another thread."""
+    if loop.is_closed():
+        waiting.close()
+        raise TransportFailure("the service in this process was closed", was_sent=False)
+    future = asyncio.run_coroutine_threadsafe(waiting, loop)
+    try:
+        return future.result()
+    except BaseException:  # when interrupted: nobody waits for it any more
+        future.cancel()
+        raise
+
+
+class _Conversation:
+    """A request, and what an application answers to it.
+
+    Attributes:
+        is_complete: Whether the application has said all.
+        has_news: Set when the application has sent something.
+        parts: What came of the body and was not taken yet.
+    """
+
+    def __init__(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        self._body = request.body or b""
+        headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()]
+        headers += [(b"host", address.netloc.encode("latin-1")), (b"content-length", b"%d" % len(self._body))]
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": address.scheme,
+            "path": address.path,
+            "raw_path": address.path.encode("ascii"),
+            "query_string": address.query.encode("ascii"),
+            "root_path": "",
+            "headers": headers,
+            "client": None,
+            "server": None,
+        }
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.parts: list[bytes] = []
+        self.is_complete = False
+        self.has_news = asyncio.Event()
+        self._was_read = False
+        self._has_left = asyncio.Event()
+
+    async def receive(self) -> Mapping[str, Any]:
+        if not self._was_read:
+            self._was_read = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._has_left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            status = message["status"]
-            answered.update((name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"])
+            self.status = message["status"]
+            self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message["headers"]}
         else:
-            parts.append(message.get("body", b""))
+            if body := message.get("body", b""):
+                self.parts.append(body)
+            self.is_complete = not message.get("more_body", False)
+        self.has_news.set()
 
-    await app(scope, receive, send)
-    return Response(status, answered, b"".join(parts))
+    def leave(self) -> None:
+        """Tell the application that nobody listens any more."""
+        self._has_left.set()
+
+
+class _Incoming:
+    """An answer whose body is still to come. See `holdover.client.transports.AsyncIncoming`."""
+
+    def __init__(self, app: Application, request: Request) -> None:
+        self._conversation = conversation = _Conversation(request)
+        self._timeout_s = request.timeout_s
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._is_closed = False
+        self._task = asyncio.ensure_future(app(conversation.scope, conversation.receive, self._send))
+        self._task.add_done_callback(lambda task: conversation.has_news.set())
+
+    @property
+    def status(self) -> int:
+        return self._conversation.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._conversation.headers
+
+    async def wait_for_head(self) -> None:
+        while not self.status:
+            await self._wait(self._timeout_s)
+
+    async def read(self, timeout_s: float | None = None) -> bytes:
+        conversation = self._conversation
+        while not (conversation.parts or conversation.is_complete):
+            await self._wait(timeout_s or self._timeout_s)
+        data = b"".join(conversation.parts)
+        conversation.parts.clear()
+        self._has_room.set()
+        return data
+
+    async def close(self) -> None:
+        self._is_closed = True
+        self._conversation.leave()
+        self._conversation.has_news.set()
+        self._has_room.set()
+        try:
+            await asyncio.wait([self._task], timeout=GRACE_S)
+        finally:
+            self._task.cancel()
+            if self._task.done() and not self._task.cancelled():
+                self._task.exception()  # it is of no interest now, and would be told of as forgotten
+
+    async def _wait(self, timeout_s: float) -> None:
+        """Wait until the application has sent something."""
+        if self._is_closed:
+            raise TransportFailure("the stream was closed", was_sent=True)
+        if self._task.done():
+            error = None if self._task.cancelled() else self._task.exception()
+            raise TransportFailure("the service in this process ended its answer too early", was_sent=True) from error
+        self._conversation.has_news.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._conversation.has_news.wait()
+        except TimeoutError as error:
+            raise _late() from error
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        if self._is_closed:
+            return
+        await self._conversation.send(message)
+        if sum(map(len, self._conversation.parts)) > HELD_BYTES:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+
+def _late() -> TransportFailure:
+    return TransportFailure("the service did not answer in time", was_sent=True, timed_out=True)

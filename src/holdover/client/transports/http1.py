@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from errno import ECONNREFUSED
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -147,14 +148,26 @@ def encode(request: Request, route: Route, path: str) -> bytes:
 class Answer:
     """An answer, as its bytes come."""
 
-    __slots__ = ("_body", "_has_no_body", "_parser", "has_begun", "headers", "is_complete", "may_stay_open")
+    __slots__ = (
+        "_body",
+        "_has_no_body",
+        "_parser",
+        "has_begun",
+        "has_head",
+        "headers",
+        "held_bytes",
+        "is_complete",
+        "may_stay_open",
+    )
 
     def __init__(self, method: str) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
         self._has_no_body = method in ("HEAD", "CONNECT")
         self._body: list[bytes] = []
         self.headers: dict[str, str] = {}
+        self.held_bytes = 0
         self.has_begun = False
+        self.has_head = False
         self.is_complete = False
         self.may_stay_open = False
 
@@ -184,8 +197,14 @@ class Answer:
 
     def response(self) -> Response:
         """Return the whole answer."""
+        return Response(self._parser.get_status_code(), self.headers, self.take())
+
+    def take(self) -> bytes:
+        """Return what came of the body since it was last taken."""
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        return Response(self._parser.get_status_code(), self.headers, body)
+        self._body.clear()
+        self.held_bytes = 0
+        return body
 
     @property
     def status(self) -> int:
@@ -215,6 +234,7 @@ class Answer:
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
+        self.has_head = self.has_head or self.status >= 200  # below, it only says that the answer is to come
         if self._has_no_body and not self.is_complete:
             self.is_complete = True
             self.may_stay_open = False  # the parser waits for a body that does not come
@@ -222,6 +242,7 @@ class Answer:
     def on_body(self, data: bytes) -> None:
         if not self.is_complete:
             self._body.append(data)
+            self.held_bytes += len(data)
 
     def on_message_complete(self) -> None:
         if self.is_complete:
@@ -231,6 +252,12 @@ class Answer:
             return
         self.is_complete = True
         self.may_stay_open = self._parser.should_keep_alive()
+
+
+#: How much of an answer is waited for.
+IS_WHOLE = attrgetter("is_complete")
+HAS_HEAD = attrgetter("has_head")
+HAS_BODY = attrgetter("held_bytes")
 
 
 def not_opened(error: Exception) -> TransportFailure:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from . import Request, Response, TransportFailure
+from . import AsyncIncoming, Incoming, Request, Response, TransportFailure
 
 
 class HttpxTransport:
@@ -15,13 +16,37 @@ class HttpxTransport:
 
     def send(self, request: Request) -> Response:
         try:
-            answer = self._client.request(**_arguments(request))
+            answer = self._client.request(**_arguments(request), follow_redirects=False)
         except Exception as error:
             raise _translated(error) from error
         return Response(answer.status_code, answer.headers, answer.content)
 
+    def stream(self, request: Request) -> Incoming:
+        built = self._client.build_request(**_arguments(request))
+        try:
+            return _Incoming(self._client.send(built, stream=True, follow_redirects=False))
+        except Exception as error:
+            raise _translated(error) from error
+
     def close(self) -> None:
         return None
+
+
+class _Incoming:
+    def __init__(self, answer: Any) -> None:
+        self.status: int = answer.status_code
+        self.headers = answer.headers
+        self._answer = answer
+        self._parts: Iterator[bytes] = answer.iter_bytes()
+
+    def read(self, timeout_s: float | None = None) -> bytes:  # how long it waits was settled with the request
+        try:
+            return next(self._parts, b"")
+        except Exception as error:
+            raise _translated(error) from error
+
+    def close(self) -> None:
+        self._answer.close()
 
 
 class AsyncHttpxTransport:
@@ -32,13 +57,37 @@ class AsyncHttpxTransport:
 
     async def send(self, request: Request) -> Response:
         try:
-            answer = await self._client.request(**_arguments(request))
+            answer = await self._client.request(**_arguments(request), follow_redirects=False)
         except Exception as error:
             raise _translated(error) from error
         return Response(answer.status_code, answer.headers, answer.content)
 
+    async def stream(self, request: Request) -> AsyncIncoming:
+        built = self._client.build_request(**_arguments(request))
+        try:
+            return _AsyncIncoming(await self._client.send(built, stream=True, follow_redirects=False))
+        except Exception as error:
+            raise _translated(error) from error
+
     async def close(self) -> None:
         return None
+
+
+class _AsyncIncoming:
+    def __init__(self, answer: Any) -> None:
+        self.status: int = answer.status_code
+        self.headers = answer.headers
+        self._answer = answer
+        self._parts: AsyncIterator[bytes] = answer.aiter_bytes()
+
+    async def read(self, timeout_s: float | None = None) -> bytes:
+        try:
+            return await anext(self._parts, b"")
+        except Exception as error:
+            raise _translated(error) from error
+
+    async def close(self) -> None:
+        await self._answer.aclose()
 
 
 def _arguments(request: Request) -> dict[str, Any]:
@@ -48,7 +97,6 @@ def _arguments(request: Request) -> dict[str, Any]:
         "headers": request.headers,
         "content": request.body,
         "timeout": request.timeout_s,
-        "follow_redirects": False,
     }
 
 

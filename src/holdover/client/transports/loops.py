@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from . import Request, Response, TransportFailure
-from .http1 import CONNECT_TIMEOUT_S, MAX_IDLE_S, SAFE, Answer, Gone, Route, Routes, encode, not_opened, reason
+from . import AsyncIncoming, Request, Response, TransportFailure
+from .http1 import (
+    CONNECT_TIMEOUT_S,
+    HAS_BODY,
+    HAS_HEAD,
+    IS_WHOLE,
+    MAX_IDLE_S,
+    SAFE,
+    Answer,
+    Gone,
+    Route,
+    Routes,
+    encode,
+    not_opened,
+    reason,
+)
+
+#: A stream that nobody reads is not received any further than this.
+HELD_BYTES = 256 * 1024
 
 
 class LoopTransport:
@@ -20,6 +37,20 @@ class LoopTransport:
         self._tls: Any = None
 
     async def send(self, request: Request) -> Response:
+        pool, connection, answer = await self._ask(request, IS_WHOLE)
+        pool.let_go(connection, answer)
+        return answer.response()
+
+    async def stream(self, request: Request) -> AsyncIncoming:
+        pool, connection, answer = await self._ask(request, HAS_HEAD)
+        return _Incoming(answer, connection, pool, request.timeout_s)
+
+    async def close(self) -> None:
+        pool = self._pools.get(asyncio.get_running_loop())
+        if pool is not None:
+            await pool.close()
+
+    async def _ask(self, request: Request, is_enough: Callable[[Answer], object]) -> tuple[_Pool, _Connection, Answer]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.timeout_s
         route, path = self._routes.find(request.url)
@@ -31,17 +62,12 @@ class LoopTransport:
         connection = pool.take(route, loop.time())
         if connection is not None:
             try:
-                return await _exchange(pool, connection, request.method, data, deadline)
+                return pool, connection, await connection.exchange(request.method, data, deadline, is_enough)
             except Gone:
                 if request.method not in SAFE:
                     raise
         connection = await self._open(route, loop, deadline)
-        return await _exchange(pool, connection, request.method, data, deadline)
-
-    async def close(self) -> None:
-        pool = self._pools.get(asyncio.get_running_loop())
-        if pool is not None:
-            await pool.close()
+        return pool, connection, await connection.exchange(request.method, data, deadline, is_enough)
 
     async def _open(self, route: Route, loop: asyncio.AbstractEventLoop, deadline: float) -> _Connection:
         try:
@@ -64,19 +90,44 @@ class LoopTransport:
         return self._tls
 
 
-async def _exchange(pool: _Pool, connection: _Connection, method: str, data: bytes, deadline: float) -> Response:
-    answer = await connection.exchange(method, data, deadline)
-    if answer.may_stay_open and not connection.is_closed:
-        pool.keep(connection)
-    else:
-        connection.abort()
-    return answer.response()
+class _Incoming:
+    """An answer whose body is still to come. See `holdover.client.transports.AsyncIncoming`."""
+
+    def __init__(self, answer: Answer, connection: _Connection, pool: _Pool, timeout_s: float) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self._answer = answer
+        self._connection: _Connection | None = connection
+        self._pool = pool
+        self._timeout_s = timeout_s
+        pool.streaming.add(connection)
+
+    async def read(self, timeout_s: float | None = None) -> bytes:
+        connection = self._connection
+        if connection is not None:
+            await connection.read(connection.loop.time() + (timeout_s or self._timeout_s))
+            if self._answer.is_complete:
+                self._leave()
+                self._pool.let_go(connection, self._answer)
+        return self._answer.take()
+
+    async def close(self) -> None:
+        if (connection := self._leave()) is not None:
+            connection.abort()
+            await asyncio.sleep(0)  # the loop closes it in its next turn
+
+    def _leave(self) -> _Connection | None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.streaming.discard(connection)
+        return connection
 
 
 class _Pool:
     """Connections of one loop that are kept open."""
 
     def __init__(self) -> None:
+        self.streaming: set[_Connection] = set()
         self._idle: dict[Route, list[_Connection]] = {}
         self._ending: AsyncGenerator[None, None] | None = None
 
@@ -89,9 +140,14 @@ class _Pool:
             connection.abort()
         return None
 
-    def keep(self, connection: _Connection) -> None:
-        connection.idle_since = connection.loop.time()
-        self._idle.setdefault(connection.route, []).append(connection)
+    def let_go(self, connection: _Connection, answer: Answer) -> None:
+        """Keep a connection for other calls, if it can be used again."""
+        connection.answer = None
+        if answer.may_stay_open and not connection.is_closed:
+            connection.idle_since = connection.loop.time()
+            self._idle.setdefault(connection.route, []).append(connection)
+        else:
+            connection.abort()
 
     async def close(self) -> None:
         idle, self._idle = self._idle, {}
@@ -110,6 +166,8 @@ class _Pool:
             try:
                 yield
             finally:
+                for connection in self.streaming:
+                    connection.abort()
                 await self.close()
 
         self._ending = end()
@@ -117,35 +175,51 @@ class _Pool:
 
 
 class _Connection(asyncio.Protocol):
-    """An open connection; it carries one exchange at a time."""
+    """An open connection; it carries one exchange at a time.
+
+    Attributes:
+        answer: What is being received, until the connection is let go.
+    """
 
     def __init__(self, route: Route, loop: asyncio.AbstractEventLoop) -> None:
         self.route = route
         self.loop = loop
         self.idle_since = 0.0
         self.is_closed = False
+        self.answer: Answer | None = None
+        self._is_enough: Callable[[Answer], object] = IS_WHOLE
+        self._failure: TransportFailure | None = None
+        self._is_paused = False
         self._transport: Any = None
-        self._answer: Answer | None = None
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[None] | None = None
 
-    async def exchange(self, method: str, data: bytes, deadline: float) -> Answer:
-        """Send a request and wait for the whole answer.
+    async def exchange(
+        self, method: str, data: bytes, deadline: float, is_enough: Callable[[Answer], object] = IS_WHOLE
+    ) -> Answer:
+        """Send a request and wait until enough of the answer came.
 
         Raises:
-            TransportFailure: It did not come.
+            TransportFailure: It did not come; the connection is closed.
         """
-        self._answer = Answer(method)
-        self._waiting = self.loop.create_future()
-        expiry = self.loop.call_at(deadline, self._expire)
+        self.answer = answer = Answer(method)
+        self._is_enough = is_enough
         self._transport.write(data)
-        try:
-            return await self._waiting
-        except BaseException:  # also when cancelled: what is still to come must not be taken for another answer
-            self.abort()
-            raise
-        finally:
-            expiry.cancel()
-            self._answer = self._waiting = None
+        await self._wait(deadline)
+        return answer
+
+    async def read(self, deadline: float) -> None:
+        """Wait until there is more of the answer's body, or all of it.
+
+        Raises:
+            TransportFailure: It did not come; the connection is closed.
+        """
+        assert self.answer is not None
+        self._is_enough = HAS_BODY
+        if not (self.answer.held_bytes or self.answer.is_complete):
+            await self._wait(deadline)
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     async def open_tunnel(self, encrypted: dict[str, Any]) -> None:
         """Ask the proxy to connect through, and encrypt what goes on from there.
@@ -155,6 +229,7 @@ class _Connection(asyncio.Protocol):
         """
         answer = await self.exchange("CONNECT", self.route.tunnel_request(), self.loop.time() + CONNECT_TIMEOUT_S)
         answer.check_tunnel()
+        self.answer = None
         self._transport = await self.loop.start_tls(
             self._transport, self, encrypted["ssl"], server_hostname=encrypted["server_hostname"]
         )
@@ -165,12 +240,36 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None and not self.loop.is_closed():
             self._transport.abort()
 
+    async def _wait(self, deadline: float) -> None:
+        if self._failure is None:
+            self._waiting = self.loop.create_future()
+            expiry = self.loop.call_at(deadline, self._expire)
+            try:
+                await self._waiting
+            except BaseException:  # when cancelled: what is still to come must not be taken for another answer
+                self.abort()
+                raise
+            finally:
+                expiry.cancel()
+                self._waiting = None
+        if self._failure is not None and not self._has_enough():
+            self.abort()
+            raise self._failure
+
+    def _has_enough(self) -> bool:
+        return self.answer is not None and bool(self._is_enough(self.answer) or self.answer.is_complete)
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
     def _expire(self) -> None:
-        self._fail(TransportFailure("time ran out", was_sent=True, timed_out=True))
+        if not self._has_enough():
+            self._fail(TransportFailure("time ran out", was_sent=True, timed_out=True))
 
     def _fail(self, failure: TransportFailure) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(failure)
+        self._failure = self._failure or failure
+        self._wake()
 
     # What the loop calls
 
@@ -178,15 +277,20 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        answer, waiting = self._answer, self._waiting
-        if answer is None or waiting is None:
+        answer = self.answer
+        if answer is None:
             self.abort()  # it speaks without being asked
             return
         try:
-            if answer.feed(data) and not waiting.done():
-                waiting.set_result(answer)
+            answer.feed(data)
         except TransportFailure as failure:
             self._fail(failure)
+            return
+        if self._has_enough():
+            self._wake()
+        if answer.held_bytes > HELD_BYTES and self._is_enough is not IS_WHOLE and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
 
     def eof_received(self) -> None:
         self._end(None)
@@ -197,12 +301,12 @@ class _Connection(asyncio.Protocol):
 
     def _end(self, error: Exception | None) -> None:
         self.is_closed = True
-        answer, waiting = self._answer, self._waiting
-        if answer is None or waiting is None or waiting.done():
+        answer = self.answer
+        if answer is None or answer.is_complete or self._failure is not None:
             return
         if error is None and answer.end():
-            waiting.set_result(answer)
+            self._wake()
             return
         kind = TransportFailure if answer.has_begun and error is not None else Gone
         told = reason(error) if error is not None else "the connection was closed before the answer was whole"
-        waiting.set_exception(kind(told, was_sent=True))
+        self._fail(kind(told, was_sent=True))

@@ -13,9 +13,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from . import Request, Response, TransportFailure
+from . import Incoming, Request, Response, TransportFailure
 from .http1 import (
     CONNECT_TIMEOUT_S,
+    HAS_BODY,
+    HAS_HEAD,
+    IS_WHOLE,
     MAX_IDLE_S,
     READ_BYTES,
     SAFE,
@@ -39,17 +42,13 @@ class SocketTransport:
         self._tls: Any = None
 
     def send(self, request: Request) -> Response:
-        deadline = time.monotonic() + request.timeout_s
-        route, path = self._routes.find(request.url)
-        data = encode(request, route, path)
-        connection = self._take(route)
-        if connection is not None:
-            try:
-                return self._exchange(connection, request.method, data, deadline)
-            except Gone:
-                if request.method not in SAFE:
-                    raise
-        return self._exchange(self._open(route, deadline), request.method, data, deadline)
+        connection, answer = self._ask(request, IS_WHOLE)
+        self._let_go(connection, answer)
+        return answer.response()
+
+    def stream(self, request: Request) -> Incoming:
+        connection, answer = self._ask(request, HAS_HEAD)
+        return _Incoming(answer, connection, self._let_go, request.timeout_s)
 
     def close(self) -> None:
         idle, self._idle = self._idle, {}
@@ -57,18 +56,27 @@ class SocketTransport:
             for connection in connections:
                 connection.close()
 
-    def _exchange(self, connection: _Connection, method: str, data: bytes, deadline: float) -> Response:
-        try:
-            answer = connection.exchange(method, data, deadline)
-        except BaseException:  # also when interrupted: what is still to come must not be taken for another answer
-            connection.close()
-            raise
+    def _ask(self, request: Request, is_enough: Callable[[Answer], object]) -> tuple[_Connection, Answer]:
+        deadline = time.monotonic() + request.timeout_s
+        route, path = self._routes.find(request.url)
+        data = encode(request, route, path)
+        connection = self._take(route)
+        if connection is not None:
+            try:
+                return connection, connection.exchange(request.method, data, deadline, is_enough)
+            except Gone:
+                if request.method not in SAFE:
+                    raise
+        connection = self._open(route, deadline)
+        return connection, connection.exchange(request.method, data, deadline, is_enough)
+
+    def _let_go(self, connection: _Connection, answer: Answer) -> None:
+        """Keep a connection for other calls, if it can be used again."""
         if answer.may_stay_open:
             connection.idle_since = time.monotonic()
             self._idle.setdefault(connection.route, []).append(connection)
         else:
             connection.close()
-        return answer.response()
 
     def _take(self, route: Route) -> _Connection | None:
         if self._process != os.getpid():
@@ -114,6 +122,35 @@ class SocketTransport:
         return self._tls
 
 
+class _Incoming:
+    """An answer whose body is still to come. See `holdover.client.transports.Incoming`."""
+
+    def __init__(
+        self, answer: Answer, connection: _Connection, let_go: Callable[[_Connection, Answer], None], timeout_s: float
+    ) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self._answer = answer
+        self._connection: _Connection | None = connection
+        self._let_go = let_go
+        self._timeout_s = timeout_s
+
+    def read(self, timeout_s: float | None = None) -> bytes:
+        if self._connection is not None:
+            if not self._answer.held_bytes:
+                deadline = time.monotonic() + (timeout_s or self._timeout_s)
+                self._connection.receive(self._answer, deadline, HAS_BODY)
+            if self._answer.is_complete:
+                self._let_go(self._connection, self._answer)
+                self._connection = None
+        return self._answer.take()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class _Connection:
     """An open connection; it carries one exchange at a time."""
 
@@ -125,28 +162,43 @@ class _Connection:
         # A client need not be closed: what it kept open goes with it, and without a warning.
         self._close = weakref.finalize(self, opened.close)
 
-    def exchange(self, method: str, data: bytes, deadline: float) -> Answer:
-        """Send a request and wait for the whole answer.
+    def exchange(self, method: str, data: bytes, deadline: float, is_enough: Callable[[Answer], object]) -> Answer:
+        """Send a request and wait until enough of the answer came.
 
         Raises:
-            TransportFailure: It did not come.
+            TransportFailure: It did not come; the connection is closed.
         """
         answer = Answer(method)
+        self.receive(answer, deadline, is_enough, data)
+        return answer
+
+    def receive(
+        self, answer: Answer, deadline: float, is_enough: Callable[[Answer], object], asking: bytes = b""
+    ) -> None:
+        """Receive until enough of an answer came, or all; first ask for it, if it was not yet.
+
+        Raises:
+            TransportFailure: It did not come; the connection is closed.
+        """
         try:
-            self._socket.settimeout(_left(deadline))
-            self._socket.sendall(data)
-            while True:
+            if asking:
+                self._socket.settimeout(_left(deadline))
+                self._socket.sendall(asking)
+            while not (is_enough(answer) or answer.is_complete):
                 self._socket.settimeout(_left(deadline))
                 part = self._socket.recv(READ_BYTES)
-                if answer.feed(part) if part else answer.end():
-                    return answer
-                if not part:
+                if part:
+                    answer.feed(part)
+                elif not answer.end():
                     raise Gone("the connection was closed before the answer was whole", was_sent=True)
-        except TimeoutError as error:
-            raise TransportFailure("time ran out", was_sent=True, timed_out=True) from error
-        except OSError as error:
-            kind = TransportFailure if answer.has_begun else Gone
-            raise kind(reason(error), was_sent=True) from error
+        except BaseException as error:  # also when interrupted: what is still to come must not be taken for another's
+            self.close()
+            if isinstance(error, TimeoutError):
+                raise TransportFailure("time ran out", was_sent=True, timed_out=True) from error
+            if isinstance(error, OSError):
+                kind = TransportFailure if answer.has_begun else Gone
+                raise kind(reason(error), was_sent=True) from error
+            raise
 
     def is_usable(self) -> bool:
         """Whether an idle connection is young, and the other side has neither closed it nor said anything."""

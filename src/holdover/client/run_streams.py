@@ -1,0 +1,494 @@
+"""A run's events, as they come: read by iterating, or handed to a receiver.
+
+What is read, in which order and until when is decided in one flow (`_RunEvents`), which both kinds of stream carry out.
+A stream only listens: closing it does not stop the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from functools import cache, partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from holdover.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    HoldoverError,
+)
+from holdover.wire.runs import Run
+
+from .calls import OF_EVENTS
+from .exchange import (
+    UNREADABLE,
+    AsyncSend,
+    Call,
+    Flow,
+    Outcome,
+    Read,
+    Send,
+    Step,
+    Target,
+    carry_out,
+    carry_out_async,
+    exchange_raw,
+    run,
+    run_async,
+    status_error,
+)
+from .streams import Data, Failure, Finish, Receiver, check, deliver, deliver_async
+from .transports import Response, TransportFailure
+
+if TYPE_CHECKING:
+    from holdover.wire.accumulate import EventData, Snapshots
+    from holdover.wire.messages import Message
+    from holdover.wire.steps import RunStep
+    from holdover.wire.threads import Thread
+
+#: How long an answer may take to end behind its last event, in seconds, for its connection to be kept.
+LAST_WORD_S = 0.5
+
+
+class RunEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event: its name, such as ``thread.message.delta``, and the record that came with it."""
+
+    name: str
+    data: EventData
+
+
+class _RunEvents:
+    """What both kinds of stream are: the flow of events, and what they have come to so far."""
+
+    def __init__(self, target: Target, begin: Call[Run], wishes: Wishes) -> None:
+        from holdover.wire.accumulate import Snapshots
+
+        self._target = target
+        self._begin = begin
+        self._calls = wishes.calls
+        self._answering = wishes.answering
+        self._snapshots: Snapshots = Snapshots()
+        self._incoming: Any = None
+
+    @property
+    def run(self) -> Run | None:
+        """The run as last told; ``None`` before anything was."""
+        return self._snapshots.run
+
+    @property
+    def thread(self) -> Thread | None:
+        """The thread, where it was created with the run."""
+        return self._snapshots.thread
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages that the run wrote so far, as far as they came."""
+        messages: list[Message] = self._snapshot("messages")
+        return messages
+
+    @property
+    def steps(self) -> list[RunStep]:
+        """The steps that the run made so far, as far as they came."""
+        steps: list[RunStep] = self._snapshot("steps")
+        return steps
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.run!r})"
+
+    def _snapshot(self, name: str) -> Any:
+        try:
+            return getattr(self._snapshots, name)
+        except UNREADABLE as error:
+            raise self._unreadable(error) from error
+
+    def _open(self, call: Call[Run]) -> Flow[None]:
+        answer: Any = yield from exchange_raw(self._target, call)
+        if not isinstance(answer, Response):
+            self._incoming = answer
+            return
+        if answer.status != 200:
+            raise status_error(answer)
+        raise APIResponseValidationError(
+            f"The answer of {self._base_url} to {call.method} {call.path} is not a stream.",
+            status=answer.status,
+            body=answer.body,
+            request_id=answer.headers.get("x-request-id"),
+        )
+
+    def _flow(self) -> Generator[Step | RunEvent, Outcome, None]:
+        """Yield events, and what must be done for more to come."""
+        while True:
+            yield from self._leg()
+            if (run := self.run) is None or not self._answering.is_asked(run):
+                return
+            outputs = yield from self._answering.outputs(self._target, self._calls, run)
+            yield from self._open(self._calls.submit(run, outputs, stream=True))
+
+    def _leg(self) -> Generator[Step | RunEvent, Outcome, None]:
+        """Yield the events of one answer: up to the end of the run, or to where it waits for outputs."""
+        from holdover.wire.events import LAST_RUN_EVENTS
+        from holdover.wire.sse import Parser, TooLong
+
+        parser, decoders, take = Parser(), _decoders(), self._snapshots.take
+        read = Read(self._incoming)
+        name = ""
+        while True:
+            data = yield read
+            if isinstance(data, TransportFailure):
+                raise self._broken_off(data) from data
+            try:
+                for each in parser.feed(data) if data else parser.end():
+                    if each.data == b"[DONE]":
+                        yield Read(self._incoming, LAST_WORD_S)
+                        return
+                    decode = decoders.get(each.name)
+                    if decode is None:  # newer than this client
+                        continue
+                    name = each.name
+                    event = RunEvent(name, decode(each.data))
+                    take(event.data)
+                    yield event
+            except (*UNREADABLE, TooLong) as error:
+                raise self._unreadable(error) from error
+            if not data:
+                if name in LAST_RUN_EVENTS:
+                    return
+                raise self._broken_off(TransportFailure("it ended before the run did", was_sent=True))
+
+    @property
+    def _base_url(self) -> str:
+        return self._begin.base_url or self._target.base_url
+
+    def _broken_off(self, failure: TransportFailure) -> APIConnectionError:
+        run = self.run
+        goes_on = run is not None and not run.is_terminal
+        hint = f" The run goes on: get_run('{run.thread_id}', '{run.id}') says how it is." if run and goes_on else ""
+        if failure.timed_out:
+            timeout_s = self._begin.timeout_s or self._target.timeout_s
+            return APITimeoutError(f"Nothing came of the stream of {self._base_url} for {timeout_s:g} s.{hint}")
+        return APIConnectionError(f"The stream of {self._base_url} broke off: {failure}.{hint}")
+
+    def _unreadable(self, error: Exception) -> APIResponseValidationError:
+        return APIResponseValidationError(
+            f"The stream of {self._base_url} is not of the Assistants API: {error}.",
+            status=self._incoming.status,
+            request_id=self._incoming.headers.get("x-request-id"),
+        )
+
+    def _last_run(self) -> Run:
+        if self.run is None:
+            raise APIConnectionError(f"The stream of {self._base_url} ended before it told of a run.")
+        return self.run
+
+    def _whole_text(self) -> str:
+        return "".join(message.text for message in self.messages)
+
+
+class RunStream(_RunEvents):
+    """A run's events. Iterate over it once; use it in a ``with`` block, or `close` it, if you may leave early.
+
+    Raises, while iterating:
+        APIConnectionError: The stream broke off, or said nothing for ``timeout_s``. The run goes on without it.
+        APIError: The service told of an error instead of going on.
+        APIResponseValidationError: What came is not of the wire.
+        FunctionCallError: The run called what none of ``functions`` can answer; it was cancelled.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        begin: Call[Run],
+        wishes: Wishes,
+        send: Send,
+        sleep: Callable[[float], None],
+    ) -> None:
+        super().__init__(target, begin, wishes)
+        self._send = send
+        self._sleep = sleep
+        self._events = self._walk()
+
+    def open(self) -> RunStream:
+        """Ask for the events, once; the client has done so."""
+        run(self._open(self._begin), self._send, self._sleep)
+        return self
+
+    def __iter__(self) -> Iterator[RunEvent]:
+        return self._events
+
+    def __next__(self) -> RunEvent:
+        return next(self._events)
+
+    @property
+    def text_deltas(self) -> Iterator[str]:
+        """The new pieces of text, as they come."""
+        return (text for event in self if (text := _new_text(event)))
+
+    def until_done(self) -> Run:
+        """Read all that is still to come; return the run as last told: it has ended, or waits for outputs."""
+        for _ in self._events:
+            pass
+        return self._last_run()
+
+    def text(self) -> str:
+        """Read all that is still to come; return all that was said."""
+        self.until_done()
+        return self._whole_text()
+
+    def close(self) -> None:
+        """Listen no more. The run goes on."""
+        self._events.close()
+        self._incoming.close()
+
+    def __enter__(self) -> RunStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _walk(self) -> Generator[RunEvent, None, None]:
+        flow = self._flow()
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, RunEvent):
+                    yield step
+                    step = next(flow)
+                else:
+                    step = flow.send(carry_out(step, self._send, self._sleep))
+        except StopIteration:
+            return
+        finally:
+            self._incoming.close()
+
+
+class AsyncRunStream(_RunEvents):
+    """A run's events, for ``async for``. Use it in an ``async with`` block, or `close` it, if you may leave early.
+
+    Raises, while iterating: As `RunStream`.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        begin: Call[Run],
+        wishes: Wishes,
+        send: AsyncSend,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        super().__init__(target, begin, wishes)
+        self._send = send
+        self._sleep = sleep
+        self._events = self._walk()
+
+    async def open(self) -> AsyncRunStream:
+        """Ask for the events, once; the client has done so."""
+        await run_async(self._open(self._begin), self._send, self._sleep)
+        return self
+
+    def __aiter__(self) -> AsyncIterator[RunEvent]:
+        return self._events
+
+    async def __anext__(self) -> RunEvent:
+        return await anext(self._events)
+
+    @property
+    def text_deltas(self) -> AsyncIterator[str]:
+        """The new pieces of text, as they come."""
+        return (text async for event in self if (text := _new_text(event)))
+
+    async def until_done(self) -> Run:
+        """Read all that is still to come; return the run as last told: it has ended, or waits for outputs."""
+        async for _ in self._events:
+            pass
+        return self._last_run()
+
+    async def text(self) -> str:
+        """Read all that is still to come; return all that was said."""
+        await self.until_done()
+        return self._whole_text()
+
+    async def close(self) -> None:
+        """Listen no more. The run goes on."""
+        await self._events.aclose()
+        await self._incoming.close()
+
+    async def __aenter__(self) -> AsyncRunStream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _walk(self) -> AsyncGenerator[RunEvent, None]:
+        flow = self._flow()
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, RunEvent):
+                    yield step
+                    step = next(flow)
+                else:
+                    step = flow.send(await carry_out_async(step, self._send, self._sleep))
+        except StopIteration:
+            return
+        finally:
+            await self._incoming.close()
+
+
+def _new_text(event: RunEvent) -> str:
+    return event.data.text if event.name == "thread.message.delta" else ""  # type: ignore[union-attr]
+
+
+@cache
+def _decoders() -> dict[str, Callable[[bytes], Any]]:
+    """Return what reads the data of each event, by the event's name."""
+    from holdover.wire.events import RECORDS
+
+    decoders = {record: msgspec.json.Decoder(record).decode for record in set(RECORDS.values())}
+    return {name: decoders[record] for name, record in RECORDS.items()} | {"error": _raise_error}
+
+
+def _raise_error(data: bytes) -> None:
+    """Raise what an ``error`` event tells of; some services wrap it as in an answer."""
+    from holdover.wire.events import StreamError
+
+    members = msgspec.json.decode(data)
+    if isinstance(members, dict) and isinstance(members.get("error"), dict):
+        members = members["error"]
+    told = msgspec.convert(members, StreamError)
+    message = told.message or "The service told of an error and gave no reason."
+    raise APIError(message, body=members, code=told.code, param=told.param, type=told.type)
+
+
+# --------------------------------------------------------------------------------------------- receivers
+
+
+class Wishes:
+    """What a caller wants of a run's events.
+
+    Attributes:
+        receiver: Where they go, if anywhere.
+        in_background: Whether they go there while the caller goes on.
+        answering: Who answers calls.
+        rest: The other options.
+        calls: Further calls about the run.
+
+    Raises:
+        TypeError: They contradict each other, or something cannot do what it is to do.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, stream: bool, can_await: bool) -> None:
+        from .function_calls import Answering, RunCalls
+
+        told = {name: options[name] for name in OF_EVENTS & options.keys()}
+        self.rest = {name: each for name, each in options.items() if name not in told}
+        self.receiver: Receiver | None = told.pop("stream_to", None)
+        self.in_background = bool(told.pop("background", False))
+        if self.receiver is not None:
+            check(self.receiver, can_await=can_await)
+        if stream and self.receiver is not None:
+            raise TypeError("stream=True returns the events, and stream_to=… hands them over: give one of them.")
+        if self.in_background and self.receiver is None:
+            raise TypeError("background=True wants to know where events go: give stream_to=….")
+        if told.get("functions") and not stream and self.receiver is None:
+            raise TypeError(
+                "functions=… answer calls as they come: give stream=True or stream_to=…, or run_and_wait()."
+            )
+        self.answering = Answering(**told, can_await=can_await)
+        self.calls = RunCalls(self.rest)
+
+
+def hand_over(
+    receiver: Receiver, open: Callable[[], RunStream], begun: Callable[[Run], None] = lambda run: None
+) -> Run:
+    """Hand all events of a stream to a receiver; return the run as last told.
+
+    Args:
+        begun: Called with the run before each event is handed over, once there is a run.
+    """
+    try:
+        with open() as stream:
+            for event in stream:
+                if stream.run is not None:
+                    begun(stream.run)
+                deliver(receiver, Data(event))
+            last = stream.until_done()
+    except Exception as error:
+        deliver(receiver, Failure(error))
+        raise
+    deliver(receiver, Finish())
+    return last
+
+
+async def hand_over_async(
+    receiver: Receiver, open: Callable[[], Awaitable[AsyncRunStream]], begun: Callable[[Run], None] = lambda run: None
+) -> Run:
+    """Hand all events of a stream to a receiver; return the run as last told. See `hand_over`."""
+    try:
+        async with await open() as stream:
+            async for event in stream:
+                if stream.run is not None:
+                    begun(stream.run)
+                await deliver_async(receiver, Data(event))
+            last = await stream.until_done()
+    except Exception as error:
+        await deliver_async(receiver, Failure(error))
+        raise
+    await deliver_async(receiver, Finish())
+    return last
+
+
+def hand_over_in_background(receiver: Receiver, open: Callable[[], RunStream]) -> Run:
+    """Hand all events of a stream to a receiver in a thread of their own; return the run as first told."""
+    from concurrent.futures import Future
+    from threading import Thread
+
+    first: Future[Run] = Future()
+
+    def work() -> None:
+        try:
+            hand_over(receiver, open, partial(_settle, first))
+        except Exception as error:
+            _tell(first, error)
+
+    Thread(target=work, name="holdover-stream", daemon=True).start()
+    return first.result()
+
+
+async def hand_over_in_background_async(
+    receiver: Receiver, open: Callable[[], Awaitable[AsyncRunStream]], tasks: set[Any]
+) -> Run:
+    """Hand all events of a stream to a receiver in a task of their own; return the run as first told."""
+    import asyncio
+
+    first: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        try:
+            await hand_over_async(receiver, open, partial(_settle, first))
+        except Exception as error:
+            _tell(first, error)
+
+    task = asyncio.create_task(work())
+    tasks.add(task)  # a loop holds its tasks weakly
+    task.add_done_callback(tasks.discard)
+    return await first
+
+
+def _settle(first: Any, run: Run) -> None:
+    if not first.done():
+        first.set_result(run)
+
+
+def _tell(first: Any, error: Exception) -> None:
+    """Tell the caller of an error, or, when it has gone on, leave it to the receiver, who was told."""
+    if not first.done():
+        first.set_exception(error)
+    elif not isinstance(error, HoldoverError):  # the receiver's own
+        raise error
