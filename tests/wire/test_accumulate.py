@@ -65,13 +65,18 @@ def changes(draw: st.DrawFn, entry: dict[str, Any], index: int) -> list[dict[str
 
 
 def in_any_order(draw: st.DrawFn, entries: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-    """Let deltas of different entries interleave, one or several in a delta; those of one entry keep their order."""
+    """Let entries interleave, one or several in a delta; they begin in their order, and their pieces keep theirs."""
+    begun: list[list[dict[str, Any]]] = []
     waiting = [list(each) for each in entries]
     told: list[list[dict[str, Any]]] = []
-    while waiting := [each for each in waiting if each]:
-        chosen = draw(st.integers(0, len(waiting) - 1))
+    while waiting or any(begun):
+        if waiting and (draw(st.booleans()) or not any(begun)):
+            begun.append(waiting.pop(0))
+            chosen = begun[-1]
+        else:
+            chosen = draw(st.sampled_from([each for each in begun if each]))
         last = told[-1] if told else []
-        entry = waiting[chosen].pop(0)
+        entry = chosen.pop(0)
         if last and last[-1]["index"] != entry["index"] and draw(st.booleans()):
             last.append(entry)
         else:

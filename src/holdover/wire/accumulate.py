@@ -1,7 +1,7 @@
 """How deltas become the object that they are of: the one place that knows. Pure.
 
 Pieces of a text are joined; members are joined each by itself; entries of a list are told apart by ``index``; of
-anything else, and of what names a thing, the newest stands. What has not come yet is empty.
+anything else the newest stands. What has not come yet is empty.
 
 Deltas are kept as they come and joined when the object is asked for, so that a delta that nobody asks about costs
 next to nothing, however long the text is.
@@ -25,8 +25,8 @@ from .threads import Thread
 
 EventData = Thread | Run | RunStep | RunStepDelta | Message | MessageDelta | StreamError
 
-#: Members that say what a thing is; said twice, they are not joined.
-_NAMING = frozenset(("id", "type", "file_id", "message_id"))
+#: Members that come in pieces. Others are whole, and if they are said twice, they say the same.
+_GROWING = frozenset(("value", "refusal", "arguments", "output", "input", "logs"))
 #: What an entry has before anything of it came, by its type.
 _EMPTY: dict[str, dict[str, Any]] = {
     "text": {"text": {"value": "", "annotations": []}},
@@ -45,7 +45,7 @@ def grown_message(message: Message, deltas: Sequence[MessageDelta]) -> Message:
     changes = [delta.delta.content for delta in deltas if delta.delta.content]
     if not changes:
         return message
-    content = merged(msgspec.to_builtins([message.content, *changes]))
+    content = _merged_entries(msgspec.to_builtins([message.content, *changes]))
     return msgspec.structs.replace(message, content=msgspec.convert(content, list[Part]))
 
 
@@ -54,23 +54,21 @@ def grown_step(step: RunStep, deltas: Sequence[RunStepDelta]) -> RunStep:
     changes = [delta.delta.step_details for delta in deltas if delta.delta.step_details]
     if not changes:
         return step
-    details = merged(msgspec.to_builtins([step.step_details, *changes]))
+    details = _merged_members(msgspec.to_builtins([step.step_details, *changes]))
     return msgspec.structs.replace(step, step_details=msgspec.convert(details, StepDetails))
 
 
-def merged(values: list[Any]) -> Any:
-    """Return what values that came one after the other, for the same place, come to."""
+def _merged(name: str, values: list[Any]) -> Any:
+    """Return what values that came one after the other, for the same member, come to."""
     values = [value for value in values if value is not None]
-    if len(values) < 2 and not isinstance(values[0] if values else None, dict | list):
-        return values[0] if values else None
     kinds = {type(value) for value in values}
-    if kinds == {str}:
-        return "".join(values)
     if kinds == {dict}:
         return _merged_members(values)
     if kinds == {list} and all(isinstance(entry, dict) for value in values for entry in value):
         return _merged_entries(values)
-    return values[-1]
+    if kinds == {str} and name in _GROWING:
+        return "".join(values)
+    return values[-1] if values else None
 
 
 def _merged_members(values: list[dict[str, Any]]) -> dict[str, Any]:
@@ -78,7 +76,7 @@ def _merged_members(values: list[dict[str, Any]]) -> dict[str, Any]:
     for value in values:
         for name, each in value.items():
             by_name[name].append(each)
-    return {name: all[-1] if name in _NAMING else merged(all) for name, all in by_name.items()}
+    return {name: _merged(name, all) for name, all in by_name.items()}
 
 
 def _merged_entries(values: list[list[dict[str, Any]]]) -> list[Any]:
@@ -89,7 +87,7 @@ def _merged_entries(values: list[list[dict[str, Any]]]) -> list[Any]:
             if not pieces:
                 pieces.append(_EMPTY.get(entry.get("type", ""), {}))
             pieces.append({name: each for name, each in entry.items() if name != "index"})
-    return [merged(list(by_index[index])) for index in sorted(by_index)]
+    return [_merged_members(by_index[index]) for index in sorted(by_index)]
 
 
 class Snapshots:
