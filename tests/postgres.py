@@ -5,13 +5,11 @@ Nothing here needs pytest, so that other programs can start, restart and stop a 
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -73,6 +71,18 @@ class Server:
         self.stop(mode)
         self.start()
 
+    def end_with_this_process(self) -> None:
+        """Have it stopped and its folder removed when this process ends, however that comes about."""
+        script = 'exec 3<&0; (read _ <&3; "$1"/pg_ctl stop --mode=immediate --pgdata="$2"/data; rm -rf "$2") &'
+        reading, _ = os.pipe()  # whose other end is closed when this process is gone
+        command = ["sh", "-c", script, "sh", self._programs, self.folder]
+        quiet = subprocess.DEVNULL
+        # In a session of its own: a signal to the tests is not for it.
+        subprocess.run(
+            command, stdin=reading, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True, **self._user
+        )
+        os.close(reading)
+
     def freeze(self) -> None:
         """Let it answer nothing, and end no connection, until `thaw`."""
         self._signal(signal.SIGSTOP)
@@ -114,8 +124,7 @@ def server() -> Server:
         started.start()
     except (OSError, LookupError) as error:
         raise Unavailable(str(error)) from error
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(started.stop, "immediate")
+    started.end_with_this_process()
     return started
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import holdover
+from holdover import AsyncRunStream
 from holdover.client.pages import AsyncPage
 
 from .scripted import AsyncScripted, Scripted
@@ -31,9 +32,9 @@ class Face:
     def client(self, script: Scripted | None = None, **settings: Any) -> Any:
         """Return a client, of a script or of a service."""
         if not self.is_async:
-            return _unhurried(holdover.Client(transport=script, **settings))
+            return _unhurried(holdover.Client(**{"transport": script, **settings}))
         transport = None if script is None else AsyncScripted(script)
-        return self._patient(holdover.AsyncClient(transport=transport, **settings))
+        return self._patient(holdover.AsyncClient(**{"transport": transport, **settings}))
 
     @contextmanager
     def embedded(self, *arguments: Any, **options: Any) -> Iterator[Any]:
@@ -79,7 +80,7 @@ def _unhurried(client: holdover.Client) -> holdover.Client:
 
 
 class Blocking:
-    """An async client or page whose methods wait for what they return."""
+    """An async client, page or stream whose methods wait for what they return."""
 
     def __init__(self, subject: Any, wait_for: Callable[[Any], Any]) -> None:
         self._subject = subject
@@ -88,11 +89,17 @@ class Blocking:
     def __getattr__(self, name: str) -> Any:
         member = getattr(self._subject, name)
         if not callable(member):
-            return member
+            return self._settled(member)
         return lambda *arguments, **options: self._settled(member(*arguments, **options))
 
     def __iter__(self) -> Iterator[Any]:
         return self._walked(aiter(self._subject))
+
+    def __next__(self) -> Any:
+        try:
+            return self._wait_for(anext(self._subject))
+        except StopAsyncIteration:
+            raise StopIteration from None
 
     def __repr__(self) -> str:
         return repr(self._subject)
@@ -107,7 +114,7 @@ class Blocking:
     def _settled(self, result: Any) -> Any:
         if inspect.isawaitable(result):
             result = self._wait_for(result)
-        if isinstance(result, AsyncPage):
+        if isinstance(result, AsyncPage | AsyncRunStream):
             return Blocking(result, self._wait_for)
         return self._walked(result) if hasattr(result, "__anext__") else result
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from holdover.client.transports import Request, Response, TransportFailure
 
-Outcome = Response | TransportFailure
+#: What comes of a body, piece by piece; at a failure it breaks off.
+Pieces = Sequence[bytes | TransportFailure]
+
+
+class Streamed(msgspec.Struct, frozen=True):
+    """An answer that comes piece by piece."""
+
+    pieces: Pieces
+    status: int = 200
+    headers: Mapping[str, str] = MappingProxyType({"content-type": "text/event-stream; charset=utf-8"})
+
+
+Outcome = Response | TransportFailure | Streamed
 
 ASSISTANT = {
     "id": "asst_1",
@@ -59,8 +72,22 @@ class Scripted:
         self.script = list(script or (answer(),))
         self.by = by
         self.requests: list[Request] = []
+        #: The bodies that were asked for as streams.
+        self.incoming: list[ScriptedIncoming] = []
 
     def send(self, request: Request) -> Response:
+        outcome = self._next(request)
+        assert isinstance(outcome, Response), "a stream is not asked for"
+        return outcome
+
+    def stream(self, request: Request) -> ScriptedIncoming:
+        outcome = self._next(request)
+        if isinstance(outcome, Response):
+            outcome = Streamed([outcome.body], outcome.status, dict(outcome.headers))
+        self.incoming.append(ScriptedIncoming(outcome))
+        return self.incoming[-1]
+
+    def _next(self, request: Request) -> Response | Streamed:
         self.requests.append(request)
         if self.by is not None:
             outcome = self.by(request)
@@ -83,6 +110,42 @@ class Scripted:
         return [f"{each.method} /{each.url.split('/', 3)[3]}" for each in self.requests]
 
 
+class ScriptedIncoming:
+    """A body that comes piece by piece."""
+
+    def __init__(self, streamed: Streamed) -> None:
+        self.status = streamed.status
+        self.headers = streamed.headers
+        self.is_closed = False
+        self.timeouts: list[float | None] = []
+        self._pieces = [piece for piece in streamed.pieces if piece]
+
+    def read(self, timeout_s: float | None = None) -> bytes:
+        self.timeouts.append(timeout_s)
+        piece = self._pieces.pop(0) if self._pieces and not self.is_closed else b""
+        if isinstance(piece, TransportFailure):
+            raise piece
+        return piece
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class AsyncScriptedIncoming:
+    """The same for an async client."""
+
+    def __init__(self, incoming: ScriptedIncoming) -> None:
+        self._incoming = incoming
+        self.status = incoming.status
+        self.headers = incoming.headers
+
+    async def read(self, timeout_s: float | None = None) -> bytes:
+        return self._incoming.read(timeout_s)
+
+    async def close(self) -> None:
+        self._incoming.close()
+
+
 class AsyncScripted:
     """The same script for an async client."""
 
@@ -91,6 +154,9 @@ class AsyncScripted:
 
     async def send(self, request: Request) -> Response:
         return self._script.send(request)
+
+    async def stream(self, request: Request) -> AsyncScriptedIncoming:
+        return AsyncScriptedIncoming(self._script.stream(request))
 
     async def close(self) -> None:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from email.message import Message
 from email.parser import BytesParser
@@ -33,12 +33,24 @@ class Answer(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Streamed(NamedTuple):
+    """What is sent back piece by piece, each as soon as it is there: bytes; an event that is waited for; or the words
+    below. Behind the last piece the body ends, unless it breaks off.
+    """
+
+    pieces: Iterable[Any]
+    headers: tuple[tuple[str, str], ...] = (
+        ("content-type", "text/event-stream; charset=utf-8"),
+        ("transfer-encoding", "chunked"),
+    )
+
+
 #: Say nothing, and keep the connection.
 SILENCE = "silence"
 #: Say nothing, and close the connection.
 HANG_UP = "hang up"
 
-Answers = Callable[[Asked], Answer | str]
+Answers = Callable[[Asked], Answer | Streamed | str]
 
 
 class Stub:
@@ -47,7 +59,7 @@ class Stub:
     Attributes:
         asked: All requests that came.
         connections: How many connections were opened.
-        left: Set when a caller goes away from a request that is met with silence.
+        left: Set when a caller goes away from a request that is met with silence, or from a stream.
     """
 
     def __init__(self, answers: Answers = lambda asked: Answer(), *, tls: ssl.SSLContext | None = None) -> None:
@@ -98,9 +110,11 @@ class Stub:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
+            with suppress(asyncio.IncompleteReadError):
                 while await self._exchange(reader, writer):
                     pass
+        except ConnectionError:
+            self.left.set()
         finally:
             writer.transport.abort()
 
@@ -114,13 +128,35 @@ class Stub:
         self.is_asked.set()
         answer = self.answers(asked)
         if isinstance(answer, str):
-            if answer == SILENCE:
-                await reader.read()
-                self.left.set()
-            return False
+            return await self._say_no_more(answer, reader)
+        if isinstance(answer, Streamed):
+            return await self._stream(answer, reader, writer)
         content = answer.body if isinstance(answer.body, bytes) else msgspec.json.encode(answer.body)
         headers = {"content-length": str(len(content)), "content-type": "application/json"} | dict(answer.headers)
         head = [f"HTTP/1.1 {answer.status} Said", *(f"{name}: {value}" for name, value in headers.items())]
         writer.write("\r\n".join([*head, "", ""]).encode() + content)
         await writer.drain()
         return True
+
+    async def _say_no_more(self, how: str, reader: asyncio.StreamReader) -> bool:
+        if how == SILENCE:
+            await reader.read()
+            self.left.set()
+        return False
+
+    async def _stream(self, answer: Streamed, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write("\r\n".join(["HTTP/1.1 200 Said", *map(": ".join, answer.headers), "", ""]).encode())
+        is_chunked = ("transfer-encoding", "chunked") in answer.headers
+        for piece in answer.pieces:
+            if isinstance(piece, str):
+                await writer.drain()
+                return await self._say_no_more(piece, reader)
+            if isinstance(piece, threading.Event):
+                await asyncio.to_thread(piece.wait, 20)
+            else:
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if is_chunked else piece)
+            await writer.drain()
+        if is_chunked:
+            writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return is_chunked

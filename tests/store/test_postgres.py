@@ -19,10 +19,20 @@ from tests import postgres as servers
 from holdover.errors import ConfigurationError, InternalServerError
 from holdover.store import postgres
 from holdover.store.postgres import PostgresStore, inspect
-from holdover.store.protocol import Lease, NewObject, RunChange, RunColumns, RunRow, Store, ThreadBusy
+from holdover.store.protocol import (
+    Lease,
+    MissingReference,
+    NewObject,
+    Reference,
+    RunChange,
+    RunColumns,
+    RunRow,
+    Store,
+    ThreadBusy,
+)
 from holdover.store.statements import load_migrations
 
-from .objects import add, listed, new, page, repeatable
+from .objects import add, becomes, listed, new, page, repeatable
 
 LATER = 4_000_000_000.0
 
@@ -43,6 +53,15 @@ async def stores(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]
 
 
 @pytest.fixture
+def begun_again(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
+    """Errors for whose sake the stores began something again, or thought of it."""
+    errors: list[Exception] = []
+    is_passing = postgres._is_passing
+    monkeypatch.setattr(postgres, "_is_passing", lambda error: errors.append(error) or is_passing(error))
+    return errors
+
+
+@pytest.fixture
 def server() -> Iterator[servers.Server]:
     """A server for one test, to be maltreated."""
     with tempfile.TemporaryDirectory(prefix="hpg-", dir="/tmp", ignore_cleanup_errors=True) as folder:
@@ -51,6 +70,7 @@ def server() -> Iterator[servers.Server]:
             started.start()
         except servers.Unavailable as error:
             pytest.skip(f"no PostgreSQL: {error}")
+        started.end_with_this_process()
         yield started
         started.stop("immediate")
 
@@ -248,11 +268,8 @@ async def test_whoever_follows_a_list_while_it_grows_misses_nothing(
 
 
 async def test_a_thread_can_be_deleted_beneath_its_driver_without_a_deadlock(
-    url: str, stores: tuple[PostgresStore, PostgresStore]
+    stores: tuple[PostgresStore, PostgresStore], begun_again: list[Exception]
 ) -> None:
-    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    connection = await asyncpg.connect(url)
-    before = await connection.fetchval(deadlocks)
     names = [f"run_{n}" for n in range(30)]
     for each in names:
         await add_run(stores[0], each)
@@ -273,12 +290,28 @@ async def test_a_thread_can_be_deleted_beneath_its_driver_without_a_deadlock(
     deleted = await asyncio.gather(*(stores[1].delete("thread", f"thread_of_{each}") for each in names))
     await driving
     assert deleted == [True] * len(names)
-    await connection.execute("SELECT pg_stat_clear_snapshot()")
-    assert await connection.fetchval(deadlocks) == before
-    await connection.close()
+    assert begun_again == []
 
 
-async def test_what_the_database_breaks_off_is_begun_again(stores: tuple[PostgresStore, PostgresStore]) -> None:
+async def test_a_thread_can_be_deleted_beneath_who_adds_to_it_without_a_deadlock(
+    stores: tuple[PostgresStore, PostgresStore], begun_again: list[Exception]
+) -> None:
+    one, other = stores
+    for thread in (f"thread_{n}" for n in range(20)):
+        await add(one, thread, kind="thread")
+        asked = {"reply": b"", "requires": [Reference("thread", thread)], "idle_thread": thread}
+        made = [[new(f"msg_{n}_{thread}", kind="message", owner=thread)] for n in range(4)]
+        adding = [stores[n % 2].create(each, **asked) for n, each in enumerate(made)]
+        outcomes = await asyncio.gather(
+            *adding[:2], other.delete("thread", thread), *adding[2:], return_exceptions=True
+        )
+        assert {type(each) for each in outcomes} <= {bytes, bool, MissingReference}
+    assert begun_again == []
+
+
+async def test_what_the_database_breaks_off_is_begun_again(
+    stores: tuple[PostgresStore, PostgresStore], begun_again: list[Exception]
+) -> None:
     """Two that lock two rows in different orders, as nothing here does."""
     store = stores[0]
     both = asyncio.Barrier(2)
@@ -300,6 +333,7 @@ async def test_what_the_database_breaks_off_is_begun_again(stores: tuple[Postgre
     await asyncio.gather(store._write(crosswise("asst_a", "asst_b")), store._write(crosswise("asst_b", "asst_a")))
     first, second = (await page(store)).documents
     assert first == second
+    assert [type(each) for each in begun_again] == [asyncpg.DeadlockDetectedError]
 
 
 async def test_an_id_with_a_nul_is_that_of_nothing(stores: tuple[PostgresStore, PostgresStore]) -> None:
@@ -359,6 +393,80 @@ async def test_the_time_is_the_databases() -> None:
 
 
 # -------------------------------------------------------------------------------------------- trouble
+
+
+async def test_what_lost_its_connection_is_begun_again_on_another(
+    stores: tuple[PostgresStore, PostgresStore], begun_again: list[Exception]
+) -> None:
+    store = stores[0]
+
+    def lost_once() -> Callable[[Any], Awaitable[int]]:
+        connections: list[int] = []
+
+        async def work(connection: Any) -> int:
+            connections.append(await connection.fetchval("SELECT pg_backend_pid()"))
+            if len(connections) == 1:
+                await connection.fetchval("SELECT pg_terminate_backend($1)", connections[0])
+            return len(set(connections))
+
+        return work
+
+    assert await store._read(lost_once()) == 2
+    assert await store._write(lost_once()) == 2
+    assert len(begun_again) == 2
+
+
+async def test_what_was_lost_while_it_was_committed_is_not_written_twice(
+    url: str, stores: tuple[PostgresStore, PostgresStore]
+) -> None:
+    """Nobody here can know whether it was written; who asked can look."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER lost AFTER INSERT ON threads
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose();
+        """
+    )
+    await connection.close()
+    tried = 0
+
+    async def work(connection: Any) -> None:
+        nonlocal tried
+        tried += 1
+        await postgres._insert(connection, new("thread_a", kind="thread"))
+
+    with pytest.raises(InternalServerError, match="The database refused"):
+        await stores[0]._write(work)
+    assert tried == 1
+    assert await stores[0].get("thread", "thread_a") is None
+
+
+async def test_a_process_that_is_frozen_in_a_transaction_holds_up_others_for_a_while_only(
+    stores: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = f"{postgres.IDLE_TIMEOUT_S * 1000:.0f}"
+    assert patience in postgres.BEGIN
+    assert postgres.IDLE_TIMEOUT_S < postgres.COMMAND_TIMEOUT_S
+    monkeypatch.setattr(postgres, "BEGIN", postgres.BEGIN.replace(patience, "200"))
+    await add(stores[0], "asst_a")
+    is_frozen, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def freeze(connection: Any) -> None:
+        await postgres._value(connection, postgres.GET_LOCKED["assistant"], id="asst_a", owner=None)
+        is_frozen.set()
+        await may_go_on.wait()
+        await postgres._value(connection, postgres.REPLACE["assistant"], id="asst_a", document=b"last")
+
+    frozen = asyncio.create_task(stores[0]._write(freeze))
+    await is_frozen.wait()
+    try:
+        assert await stores[1].modify("assistant", "asst_a", becomes(b"changed")) == b"changed"
+    finally:
+        may_go_on.set()
+    await frozen
+    assert await stores[1].get("assistant", "asst_a") == b"last", "it began again"
 
 
 async def test_a_server_that_goes_away_and_comes_back_is_survived(server: servers.Server) -> None:

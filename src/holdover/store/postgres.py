@@ -3,10 +3,11 @@
 Read ``sqlite.py`` first: this is the same store where several processes, on several machines, share one database.
 What differs is that others write at the same time. Who comes first is settled by locks on rows, taken in one order:
 thread, run, message or step. What the database breaks off for another's sake (a deadlock, two writers of one key) is
-begun again here. Every time is the database's: workers' clocks may be wrong.
+begun again here, and so is what lost its connection, unless that was while it was committed: then nobody here can know
+whether it was. Every time is the database's: workers' clocks may be wrong.
 
-LISTEN needs a connection of its own that nothing in between hands to others; through a pooler that does, hints are lost
-and everything else works, as hints are never relied on.
+LISTEN needs a connection of its own that nothing in between hands to others. Through a pooler that does, hints are
+lost and everything else works, if it keeps prepared statements: hints are never relied on.
 """
 
 from __future__ import annotations
@@ -76,7 +77,10 @@ MAX_CONNECTIONS = 10
 CONNECT_TIMEOUT_S = 10.0
 #: A connection that gives no answer for so long is given up: the other machine may be gone without a word.
 COMMAND_TIMEOUT_S = 20.0
-#: How often a transaction that the database broke off is begun again.
+#: A transaction that waits for its process as long as this is broken off by the database: that process may be frozen or
+#: cut off, and has rows that others need. Shorter than their patience.
+IDLE_TIMEOUT_S = 10.0
+#: How often is begun again what the database broke off, or what lost its connection: the next may be as stale.
 MAX_RETRIES = 5
 #: Between attempts to listen again: doubled each time, up to the second.
 LISTEN_AGAIN_S = (0.1, 10.0)
@@ -85,11 +89,25 @@ LISTEN_CHECK_S = 15.0
 
 #: What trouble with the database looks like: the server's errors, the driver's, and the network's.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+#: Of these, what says that the connection is of no more use.
+LOSSES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # as which the driver shows a connection that was ended while nobody used it
+    OSError,  # and with it TimeoutError
+)
 #: Constraints whose violation says that another writer was first: on a second look, what it wrote is there to be seen.
 RACES = ("one_active_run", "one_reply")
 
 # The isolation is said, since a database may have another default, and reads must see what locks waited for.
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+# What is set, is set for the transaction only: a pooler may give the next one to another connection.
+BEGIN = (
+    f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_S * 1000:.0f}"
+)
 BEGIN_UNFLUSHED = f"{BEGIN}; SET LOCAL synchronous_commit = off"
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
@@ -210,9 +228,11 @@ class PostgresStore:
     # Reads
 
     async def get(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bytes | None:
-        async with self._reading() as connection:
+        async def work(connection: Connection) -> bytes | None:
             document: bytes | None = await _value(connection, GET[kind], id=identifier, owner=owner)
-        return document
+            return document
+
+        return await self._read(work)
 
     async def page(
         self,
@@ -226,7 +246,7 @@ class PostgresStore:
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Page:
-        async with self._reading() as connection:
+        async def work(connection: Connection) -> Page:
             scan = paging.plan(
                 ascending=ascending,
                 after=await _place(connection, kind, after, owner),
@@ -250,11 +270,13 @@ class PostgresStore:
                     rows = await _rows(connection, statement, **given)
             else:
                 rows = await _rows(connection, statement, **given)
-        has_more = len(rows) > limit
-        del rows[limit:]
-        if scan.reverse:
-            rows.reverse()
-        return Page(ids=[row[0] for row in rows], documents=[row[1] for row in rows], has_more=has_more)
+            has_more = len(rows) > limit
+            del rows[limit:]
+            if scan.reverse:
+                rows.reverse()
+            return Page(ids=[row[0] for row in rows], documents=[row[1] for row in rows], has_more=has_more)
+
+        return await self._read(work)
 
     # Writes
 
@@ -272,9 +294,11 @@ class PostgresStore:
                 earlier = await _earlier_reply(connection, repeatable)
                 if earlier is not None:
                     return earlier
+            if idle_thread is not None:
+                # Before it is required, which locks it less: who deletes it would wait for that, and this for them.
+                await _value(connection, LOCK_THREAD, id=idle_thread)
             await _require(connection, requires)
             if idle_thread is not None:
-                await _value(connection, LOCK_THREAD, id=idle_thread)
                 active = await _value(connection, ACTIVE_RUN, owner=idle_thread)
                 if active is not None:
                     raise ThreadBusy(active)
@@ -343,9 +367,8 @@ class PostgresStore:
         return await self._write(work, durable=durable)
 
     async def claim_runs(self, limit: int, change: Callable[[RunRow], RunChange | None]) -> Sequence[Changed]:
-        async with self._reading() as connection:
-            if await _value(connection, IS_CLAIMABLE) is None:
-                return []  # looked for all the time, and mostly not there: no transaction need be begun
+        if await self._read(lambda connection: _value(connection, IS_CLAIMABLE)) is None:
+            return []  # looked for all the time, and mostly not there: no transaction need be begun
 
         async def work(connection: Connection) -> list[Changed]:
             return [
@@ -363,13 +386,14 @@ class PostgresStore:
         return await self._write(work, durable=False)
 
     async def list_due_runs(self, limit: int) -> Sequence[str]:
-        async with self._reading() as connection:
-            return [row[0] for row in await _rows(connection, DUE, limit=limit)]
+        return [row[0] for row in await self._read(lambda connection: _rows(connection, DUE, limit=limit))]
 
     async def find_active_run(self, thread_id: str) -> str | None:
-        async with self._reading() as connection:
+        async def work(connection: Connection) -> str | None:
             found: str | None = await _value(connection, ACTIVE_RUN, owner=thread_id)
-        return found
+            return found
+
+        return await self._read(work)
 
     async def watch(self, hint: Hint) -> None:
         """Listen from now on, on a connection that is made anew whenever it is lost. See `Store.watch`."""
@@ -402,39 +426,39 @@ class PostgresStore:
         return await asyncio.shield(task)
 
     async def _carry_out(self, work: Work[T], durable: bool) -> T:
+        async def transaction(connection: Connection) -> T:
+            async with _transaction(connection, BEGIN if durable else BEGIN_UNFLUSHED):
+                return await work(connection)
+
+        began = time.perf_counter()
+        result = await self._attempt(transaction)
+        if durable:
+            telemetry.emit("store.commit", jobs=1, seconds=time.perf_counter() - began)
+        return result
+
+    async def _read(self, work: Work[T]) -> T:
+        self._check_open()
+        return await self._attempt(work)
+
+    async def _attempt(self, work: Work[T]) -> T:
+        """Carry out ``work``; do so again while it is another's doing that it failed and it is certain that it did."""
         for retries_left in range(MAX_RETRIES, -1, -1):
-            began = time.perf_counter()
             try:
-                async with self._lent() as connection, _transaction(connection, BEGIN if durable else BEGIN_UNFLUSHED):
-                    result = await work(connection)
-            except asyncpg.PostgresError as error:
-                if not retries_left or not _is_race(error):
-                    raise _translate(error) from error
+                async with self._lent() as connection:
+                    return await work(connection)
             except FAILURES as error:
-                raise _translate(error) from error
-            else:
-                if durable:
-                    telemetry.emit("store.commit", jobs=1, seconds=time.perf_counter() - began)
-                return result
+                if not retries_left or not _is_passing(error):
+                    raise _translate(error) from error
         raise AssertionError("unreachable")
 
     @contextlib.asynccontextmanager
-    async def _reading(self) -> AsyncIterator[Connection]:
-        self._check_open()
-        try:
-            async with self._lent() as connection:
-                yield connection
-        except FAILURES as error:
-            raise _translate(error) from error
-
-    @contextlib.asynccontextmanager
     async def _lent(self) -> AsyncIterator[Connection]:
-        """Lend a connection. One that gave no answer in time is not used again: it may never give one."""
+        """Lend a connection. One that was lost is not used again, nor one that gave no answer in time: it may never."""
         async with self._pool.acquire() as connection:
             try:
                 yield connection
-            except TimeoutError:
-                connection.terminate()
+            except LOSSES:
+                _give_up(connection)
                 raise
 
     def _check_open(self) -> None:
@@ -482,16 +506,26 @@ async def _rows(connection: Connection, query: Query, **given: Any) -> list[Any]
 
 @contextlib.asynccontextmanager
 async def _transaction(connection: Connection, begin: str = BEGIN) -> AsyncIterator[None]:
-    await connection.execute(begin)
     try:
+        await connection.execute(begin)
         yield
-        await connection.execute("COMMIT")
-    except TimeoutError:
+    except LOSSES:
         raise  # the connection is given up, and its transaction with it
     except BaseException:
         with contextlib.suppress(*FAILURES):
             await connection.execute("ROLLBACK")
         raise
+    try:
+        await connection.execute("COMMIT")
+    except FAILURES as error:
+        # Perhaps it was carried out. So it is not tried again here: whoever asked can look.
+        _give_up(connection)
+        raise _translate(error) from error
+
+
+def _give_up(connection: Connection) -> None:
+    with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back: it was seen to be closed
+        connection.terminate()
 
 
 async def _place(connection: Connection, kind: Kind, cursor: str | None, owner: str | None) -> int | None:
@@ -646,7 +680,7 @@ async def _migrate(connection: Connection) -> None:
     newest = migrations[-1][0]
     if await _checked_version(connection, newest) == newest:
         return
-    async with _transaction(connection):
+    async with connection.transaction(isolation="read_committed"):
         await connection.execute(f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, 0)")
         version = await _checked_version(connection, newest)
         if version == 0:
@@ -703,11 +737,13 @@ async def _listening(url: str, hint: Hint) -> AsyncIterator[tuple[Connection, as
 # -------------------------------------------------------------------------------------------- errors
 
 
-def _is_race(error: Any) -> bool:
-    """Return whether the database refused only because of what another did at the same time."""
-    return isinstance(error, asyncpg.DeadlockDetectedError | asyncpg.SerializationError) or (
-        isinstance(error, asyncpg.UniqueViolationError) and error.constraint_name in RACES
-    )
+def _is_passing(error: Any) -> bool:
+    """Return whether it may go well if it is begun again at once."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return error.constraint_name in RACES
+    if isinstance(error, TimeoutError):
+        return False  # what was waited for in vain is not waited for twice
+    return isinstance(error, (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, *LOSSES))
 
 
 def _translate(error: BaseException) -> InternalServerError:
