@@ -70,11 +70,14 @@ class CodeImage(Record, frozen=True, kw_only=True, tag_field="type", tag="image"
     image: CodeImageFile
 
 
+CodeOutput = CodeLogs | CodeImage
+
+
 class CodeInterpreterCallDetails(Record, frozen=True, kw_only=True):
     """The code and what came of it."""
 
     input: str
-    outputs: list[CodeLogs | CodeImage]
+    outputs: list[CodeOutput]
 
 
 class CodeInterpreterCall(Record, frozen=True, kw_only=True, tag_field="type", tag="code_interpreter"):
