@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from holdover.wire.runs import Run
 from holdover.wire.steps import (
     CodeInterpreterCall,
     CodeInterpreterCallDetails,
@@ -23,6 +24,7 @@ from holdover.wire.steps import (
     FunctionCallDetails,
     ToolCall,
 )
+from holdover.wire.tools import FunctionTool
 
 FILE_SEARCH = "file_search"
 CODE_INTERPRETER = "code_interpreter"
@@ -34,15 +36,13 @@ class GrowingCall:
     """A call of one of the application's functions, while the model writes it.
 
     Args:
-        index: Its place among the calls of its step.
         id: Its id on the wire.
         name: What the model calls.
     """
 
     kind: ClassVar[str] = "function"
 
-    def __init__(self, index: int, id: str, name: str) -> None:
-        self.index = index
+    def __init__(self, id: str, name: str) -> None:
         self.id = id
         self.name = name
         self._arguments: list[str] = []
@@ -69,19 +69,14 @@ class GrowingCall:
         """Return the call as a step shows it."""
         return FunctionCall(id=self.id, function=FunctionCallDetails(name=self.name, arguments=self.arguments))
 
-    def delta(self, told: Member, *, with_id: bool = False) -> Member:
-        """Return the member of a delta's ``tool_calls`` that tells this."""
-        place = {"index": self.index, "id": self.id} if with_id else {"index": self.index}
-        return {**place, "type": self.kind, self.kind: told}
-
 
 class CodeCall(GrowingCall):
     """A call of the code interpreter: its code is told as it is written."""
 
     kind = CODE_INTERPRETER
 
-    def __init__(self, index: int, id: str, name: str) -> None:
-        super().__init__(index, id, name)
+    def __init__(self, id: str, name: str) -> None:
+        super().__init__(id, name)
         self._code = CodeReader()
         self._outputs: list[CodeOutput] = []
 
@@ -129,8 +124,8 @@ class SearchCall(GrowingCall):
 
     kind = FILE_SEARCH
 
-    def __init__(self, index: int, id: str, name: str) -> None:
-        super().__init__(index, id, name)
+    def __init__(self, id: str, name: str) -> None:
+        super().__init__(id, name)
         self._found: FileSearchCallDetails | None = None
 
     @property
@@ -158,6 +153,14 @@ class SearchCall(GrowingCall):
 
 #: What calls of the built-in tools are; all others are of the application's functions.
 BUILT_IN: dict[str, type[GrowingCall]] = {CODE_INTERPRETER: CodeCall, FILE_SEARCH: SearchCall}
+
+
+def built_in(run: Run) -> list[str]:
+    """Return the names of the built-in tools that a run has; a function of the same name goes first."""
+    functions = {tool.function.name for tool in run.tools if isinstance(tool, FunctionTool)}
+    return [
+        name for name in dict.fromkeys(tool.type for tool in run.tools) if name in BUILT_IN and name not in functions
+    ]
 
 
 def query_of(arguments: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,10 +23,27 @@ from holdover.models.protocol import (
     UserTurn,
 )
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat
-from holdover.wire.messages import ImageURLPart, Message, RefusalPart, TextPart
+from holdover.wire.messages import (
+    FileCitationAnnotation,
+    ImageURLPart,
+    Message,
+    RefusalPart,
+    TextContent,
+    TextPart,
+)
 from holdover.wire.runs import NamedFunction, Run
-from holdover.wire.steps import FunctionCall, MessageCreation, RunStep
+from holdover.wire.steps import (
+    CodeInterpreterCall,
+    FileSearchCall,
+    FileSearchCallDetails,
+    FunctionCall,
+    MessageCreation,
+    RunStep,
+)
 from holdover.wire.tools import FunctionTool
+
+from .acting import printed
+from .calls import CODE_INTERPRETER, FILE_SEARCH, built_in
 
 #: What is kept free for the answer where nobody says how long it may be: a quarter of the window, at most this.
 ANSWER_TOKENS = 4096
@@ -38,24 +57,71 @@ class NoRoom(Exception):
     """Not even the newest message fits the limit."""
 
 
-def request(run: Run, messages: Sequence[Message], steps: Sequence[RunStep], *, spent: int = 0) -> ModelRequest:
+#: The built-in tools as the model is offered them.
+OFFERED: dict[str, FunctionSpec] = {
+    FILE_SEARCH: FunctionSpec(
+        FILE_SEARCH,
+        "Searches the files that the user has given for passages that answer a query, and returns the best of them. "
+        "Use it whenever the answer may stand in those files, before you answer.",
+        {
+            "type": "object",
+            "properties": {"query": {"type": "string", "description": "What to look for, in a few words."}},
+            "required": ["query"],
+            "additionalProperties": False,
+        },
+    ),
+    CODE_INTERPRETER: FunctionSpec(
+        CODE_INTERPRETER,
+        "Runs Python in a sandbox without a network, and returns what it prints. Variables stay from call to call. "
+        "Files of the user are in /mnt/data; what you write there the user gets, if you link to it as "
+        "[name](sandbox:/mnt/data/name). Figures of matplotlib are shown to the user. pandas, numpy and matplotlib are "
+        "there.",
+        {
+            "type": "object",
+            "properties": {"code": {"type": "string", "description": "Python source."}},
+            "required": ["code"],
+            "additionalProperties": False,
+        },
+    ),
+}
+
+
+class Presenter(Protocol):
+    """Says what the model is told of a search."""
+
+    def present(self, found: FileSearchCallDetails, ordinal: int) -> str:
+        """Return it; ``ordinal`` counts the run's searches from 0."""
+
+
+def request(
+    run: Run,
+    messages: Sequence[Message],
+    steps: Sequence[RunStep],
+    *,
+    tools: Presenter,
+    spent: int = 0,
+    queries: Mapping[str, str] = MappingProxyType({}),
+) -> ModelRequest:
     """Return what the model is asked.
 
     Args:
         messages: The thread's, oldest first; those that the run itself made are found through its steps.
         steps: The run's, oldest first, that are completed.
+        tools: Says what the model is told of searches.
         spent: Tokens that the run's answers took so far.
+        queries: What the run's searches looked for, by the ids of their calls.
     """
     by_id = {message.id: message for message in messages}
     turns: list[Turn] = [turn_of(message) for message in messages if message.run_id != run.id]
+    ordinals = count()
     for step in steps:
-        turns += _turns_of_step(step, by_id)
+        turns += _turns_of_step(step, by_id, lambda found: tools.present(found, next(ordinals)), queries)
     limit = run.max_completion_tokens
     return ModelRequest(
         model=run.model,
         turns=turns,
         instructions=run.instructions or None,
-        functions=[_function(tool) for tool in run.tools if isinstance(tool, FunctionTool)],
+        functions=_functions(run),
         tool_choice=_tool_choice(run, steps),
         parallel_tool_calls=run.parallel_tool_calls is not False,
         # What was left at its default is not said: some models refuse to be told.
@@ -71,7 +137,7 @@ def request(run: Run, messages: Sequence[Message], steps: Sequence[RunStep], *, 
 def turn_of(message: Message) -> Turn:
     """Return a message as the model reads it."""
     text = "".join(
-        part.text.value if isinstance(part, TextPart) else part.refusal
+        _uncited(part.text) if isinstance(part, TextPart) else part.refusal
         for part in message.content
         if isinstance(part, TextPart | RefusalPart)
     )
@@ -86,15 +152,49 @@ def turn_of(message: Message) -> Turn:
     return UserTurn(content)
 
 
-def _turns_of_step(step: RunStep, messages: dict[str, Message]) -> list[Turn]:
+def _uncited(text: TextContent) -> str:
+    """Return a text without its citations: their numbers meant something in their own run only."""
+    value, end = [], 0
+    for annotation in text.annotations:
+        if isinstance(annotation, FileCitationAnnotation):
+            value.append(text.value[end : annotation.start_index])
+            end = annotation.end_index
+    return "".join([*value, text.value[end:]])
+
+
+def _turns_of_step(
+    step: RunStep,
+    messages: dict[str, Message],
+    present: Callable[[FileSearchCallDetails], str],
+    queries: Mapping[str, str],
+) -> list[Turn]:
     if isinstance(step.step_details, MessageCreation):
         message = messages.get(step.step_details.message_creation.message_id)
         return [turn_of(message)] if message is not None else []
-    calls = [call for call in step.step_details.tool_calls if isinstance(call, FunctionCall)]
-    if not calls:
-        return []
-    asked = AssistantTurn(calls=[CallInput(call.id, call.function.name, call.function.arguments) for call in calls])
-    return [asked, *(ToolTurn(call.id, call.function.output or "") for call in calls)]
+    asked: list[CallInput] = []
+    answers: list[ToolTurn] = []
+    for call in step.step_details.tool_calls:
+        match call:
+            case FunctionCall():
+                name, arguments, output = call.function.name, call.function.arguments, call.function.output or ""
+            case CodeInterpreterCall():
+                details = call.code_interpreter
+                name, arguments, output = CODE_INTERPRETER, _json(code=details.input), printed(details.outputs)
+            case FileSearchCall():
+                name, arguments = FILE_SEARCH, _json(query=queries.get(call.id, ""))
+                output = present(call.file_search)
+        asked.append(CallInput(call.id, name, arguments))
+        answers.append(ToolTurn(call.id, output))
+    return [AssistantTurn(calls=asked), *answers] if asked else []
+
+
+def _json(**arguments: str) -> str:
+    return msgspec.json.encode(arguments).decode()
+
+
+def _functions(run: Run) -> list[FunctionSpec]:
+    functions = [_function(tool) for tool in run.tools if isinstance(tool, FunctionTool)]
+    return [*(OFFERED[name] for name in built_in(run)), *functions]
 
 
 def _function(tool: FunctionTool) -> FunctionSpec:
@@ -109,14 +209,15 @@ def _function(tool: FunctionTool) -> FunctionSpec:
 
 def _tool_choice(run: Run, steps: Sequence[RunStep]) -> Any:
     choice = run.tool_choice
-    names = [tool.function.name for tool in run.tools if isinstance(tool, FunctionTool)]
+    names = [function.name for function in _functions(run)]
     if not names or choice is None:
         return "auto"
     if any(step.type == "tool_calls" for step in steps) and choice != "none":
         return "auto"  # what had to be called was called: otherwise the run would call it for ever
-    if isinstance(choice, NamedFunction):
-        return ForcedFunction(choice.function.name) if choice.function.name in names else "auto"
-    return choice if isinstance(choice, str) else "auto"
+    if isinstance(choice, str):
+        return choice
+    name = choice.function.name if isinstance(choice, NamedFunction) else choice.type
+    return ForcedFunction(name) if name in names else "auto"
 
 
 def _format(run: Run) -> SchemaFormat | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -26,10 +26,14 @@ from holdover.wire.steps import RunStep
 from holdover.wire.tools import CodeInterpreterResources, ToolResources
 
 from . import context, lifecycle, turn
+from .acting import ToolFailure, Tools, found_in
 from .broadcast import Broadcast, Channel
 from .core import encode
 from .lifecycle import Happening, RunState, decode_run, state_of
+from .steps import without_passages
 from .turn import Answer, CallsBegin, Frames, MessageBegins
+
+T = TypeVar("T")
 
 Interruption = Literal["cancel", "expire", "lost", "release", "deleted"]
 
@@ -63,10 +67,12 @@ class Work:
         broadcast: Broadcast,
         *,
         new_id: Callable[[str], str],
+        tools: Tools | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.store = store
         self.models = models
+        self.tools = tools or Tools()
         self.broadcast = broadcast
         self.new_id = new_id
         self.sleep = sleep
@@ -91,6 +97,7 @@ class Driver:
         self._run = decode_run(document)
         self._state = state_of(row.extra)
         self._answer: Answer | None = None
+        self._finished: list[RunStep] = []
         self._channel: Channel = work.broadcast.open(row.id)
         self._is_waiting = False
         self._interruption: Interruption | None = None
@@ -129,7 +136,7 @@ class Driver:
         try:
             try:
                 await self._go_on()
-            except ModelError as error:
+            except (ModelError, ToolFailure) as error:
                 await self._end("fail", error=RunError(code=error.code, message=error.message))
             except (Interrupted, InternalServerError, asyncio.CancelledError):
                 raise
@@ -202,7 +209,12 @@ class Driver:
         except context.NoRoom:
             await self._end("stop_short", reason="max_prompt_tokens")
             return False
-        answer = self._answer = Answer(self._run, self._work.new_id, self._now)
+        references = None
+        if self._state.queries or self._state.files:
+            references = self._work.tools.references(found_in(self._finished), self._state.files)
+        answer = self._answer = Answer(
+            self._run, self._work.new_id, self._now, references=references, images=self._state.images
+        )
         await self._listen(model, asked, answer)
         for outcome in answer.end():
             await self._carry_out(outcome)
@@ -213,7 +225,12 @@ class Driver:
             # Half a call is no call: it is not asked for.
             await self._end("stop_short", reason="max_completion_tokens", usage=usage)
         elif answer.has_calls:
-            await self._ask_for_outputs(answer, usage)
+            await self._act(answer)
+            if answer.required_calls():
+                await self._ask_for_outputs(answer, usage)
+            else:
+                await self._complete_calls(answer, usage)
+                return True
         else:
             await self._end("complete", usage=usage)
         return False
@@ -223,19 +240,10 @@ class Driver:
         last_checkpoint = self._loop.time()
         try:
             while True:
-                self._check()
-                self._is_waiting = True
                 try:
-                    batch = await anext(batches)
+                    batch = await self._wait(anext(batches))
                 except StopAsyncIteration:
                     break
-                except asyncio.CancelledError:
-                    if self._interruption is None or self._task is None:
-                        raise  # the process itself ends
-                    self._task.uncancel()
-                    raise Interrupted(self._interruption) from None
-                finally:
-                    self._is_waiting = False
                 for outcome in answer.take(batch):
                     if isinstance(outcome, Frames):
                         self._publish(outcome.data, outcome.count)
@@ -247,10 +255,50 @@ class Driver:
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 
+    async def _wait(self, awaited: Awaitable[T]) -> T:
+        """Wait for something that an interruption may break into: nothing is being written meanwhile."""
+        self._check()
+        self._is_waiting = True
+        try:
+            return await awaited
+        except asyncio.CancelledError:
+            if self._interruption is None or self._task is None:
+                raise  # the process itself ends
+            self._task.uncancel()
+            raise Interrupted(self._interruption) from None
+        finally:
+            self._is_waiting = False
+
+    async def _act(self, answer: Answer) -> None:
+        """Carry out the calls of built-in tools, one after the other, and tell what they come to."""
+        tools, state = self._work.tools, self._state
+        for search in answer.searches:
+            found = await self._wait(tools.search(self._run, search.query))
+            state = msgspec.structs.replace(state, queries={**state.queries, search.id: search.query})
+            shown = found if state.shows_found else without_passages(found)
+            await self._carry_out(answer.found(search, found, shown))
+        for code in answer.code:
+            running = tools.execute(self._run, code.code)
+            try:
+                while True:
+                    try:
+                        made = await self._wait(anext(running))
+                    except StopAsyncIteration:
+                        break
+                    await self._carry_out(answer.printed(code, made.outputs))
+                    state = msgspec.structs.replace(
+                        state, files={**state.files, **made.files}, images=[*state.images, *made.images]
+                    )
+            finally:
+                await running.aclose()  # type: ignore[attr-defined]
+        self._state = state
+
     async def _request(self, model: Model) -> ModelRequest:
         messages, steps = await self._conversation(model)
         spent = self._state.usage.completion_tokens if self._state.usage else 0
-        asked = context.request(self._run, messages, steps, spent=spent)
+        asked = context.request(
+            self._run, messages, steps, spent=spent, queries=self._state.queries, tools=self._work.tools
+        )
         limit = self._run.max_prompt_tokens
         if limit is not None and self._state.usage is not None:
             limit -= self._state.usage.prompt_tokens
@@ -262,7 +310,7 @@ class Driver:
         room = model.context_tokens * BYTES_PER_TOKEN
         newest: list[Message] = []
         after: str | None = None
-        steps = await self._steps()
+        steps = self._finished = await self._steps()
         if wanted is not None:
             wanted += sum(step.type == "message_creation" for step in steps)
         while True:
@@ -317,7 +365,7 @@ class Driver:
             case Frames():
                 self._publish(outcome.data, outcome.count)
             case MessageBegins(step=step, message=message):
-                state = msgspec.structs.replace(self._state, step=step, message_id=message.id)
+                state = msgspec.structs.replace(self._state, step=step, message_id=message.id, images=[])
                 await self._keep(state, added=[stored_step(step), stored_message(message)])
                 self._publish(turn.step_began(step) + turn.message_began(message), 4)
             case CallsBegin(step=step):
@@ -369,10 +417,22 @@ class Driver:
         if message is not None:
             await self._keep(self._state, added=[], replaced=[("message", message.id, encode(message))])
 
+    async def _complete_calls(self, answer: Answer, usage: Usage) -> None:
+        """Complete a step of calls that were all carried out here; the model is asked again."""
+        step = lifecycle.ended_step(answer.grown_calls(), "completed", self._now(), usage=usage)
+        state = self._state.between_steps(lifecycle.added_usage(self._state.usage, usage))
+        await self._keep(state, added=[], replaced=[("step", step.id, encode(step))])
+        self._publish(turn.step_frame(self._as_shown(step), self._run), 1)
+        self._answer = None
+
+    def _as_shown(self, step: RunStep) -> RunStep:
+        """Return a step as this run's streams show it."""
+        return step if self._state.shows_found else without_passages(step)
+
     async def _ask_for_outputs(self, answer: Answer, usage: Usage) -> None:
         step = msgspec.structs.replace(answer.grown_calls(), usage=usage)
         total = lifecycle.added_usage(self._state.usage, usage)
-        state = RunState(step=step, usage=total)
+        state = msgspec.structs.replace(self._state.between_steps(total), step=step)
         calls = answer.required_calls()
         action = RequiredAction(submit_tool_outputs=RequiredToolCalls(tool_calls=calls))
 
@@ -422,7 +482,7 @@ class Driver:
                 status=status,
                 document=encode(run),
                 expires_at=None,
-                extra=encode(RunState(usage=total)),
+                extra=encode(self._state.between_steps(total)),
                 replaced=replaced,
             )
 
@@ -434,7 +494,7 @@ class Driver:
         if message is not None:
             frames.append(turn.message_frame(message))
         if step is not None:
-            frames.append(turn.step_frame(step, self._run))
+            frames.append(turn.step_frame(self._as_shown(step), self._run))
         if run.status == "cancelled":
             frames.append(run_frame(msgspec.structs.replace(self._run, status="cancelling")))
         frames.append(run_frame(run))
@@ -549,7 +609,7 @@ def given_up(row: RunRow, *, counts: bool) -> RunChange | None:
         status=status,
         document=encode(run),
         expires_at=None if run.is_terminal else row.expires_at,
-        extra=encode(RunState(usage=state.usage)),
+        extra=encode(state.between_steps(state.usage)),
         attempts=attempts,
         removed=removed,
     )

@@ -154,11 +154,23 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         step: The step that is under way, or waits for the outputs of its calls.
         message_id: The message that it writes.
         usage: Tokens of all model calls so far.
+        shows_found: Whether streams show the passages that searches found (``include[]``).
+        queries: What searches looked for, by the id of their call: the wire has no place for it.
+        files: Files that the code interpreter made, by their names, for messages that point to them.
+        images: Files of images that the next message shows.
     """
 
     step: RunStep | None = None
     message_id: str | None = None
     usage: Usage | None = None
+    shows_found: bool = False
+    queries: dict[str, str] = {}
+    files: dict[str, str] = {}
+    images: list[str] = []
+
+    def between_steps(self, usage: Usage | None) -> RunState:
+        """Return the state with nothing under way."""
+        return msgspec.structs.replace(self, step=None, message_id=None, usage=usage)
 
 
 def no_usage() -> Usage:

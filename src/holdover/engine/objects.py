@@ -15,6 +15,7 @@ from typing import Any
 from holdover.models.protocol import Models
 from holdover.store.protocol import Store
 
+from .acting import Tools
 from .assistants import AssistantOperations
 from .broadcast import Broadcast, EventStream, TooSlow
 from .core import RetryKey
@@ -36,6 +37,7 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         run_lifetime_s: Seconds after which a run that has not ended expires.
         lease_s: Seconds without a sign of life after which a run is taken from its worker.
         max_runs: How many runs are driven here at the same time.
+        tools: The built-in tools that there are.
         claims: Whether runs are looked for, or only those driven whose stream is asked for here.
         options: Of `holdover.engine.core.Core`: ``clock``, ``entropy``.
     """
@@ -49,6 +51,7 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         lease_s: float = 10.0,
         max_runs: int = 1000,
         claims: bool = True,
+        tools: Tools | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         **options: Any,
     ) -> None:
@@ -56,7 +59,7 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         self._models = models
         self._run_lifetime_s = run_lifetime_s
         self._broadcast = Broadcast()
-        work = Work(store, models, self._broadcast, new_id=self._new_id, sleep=sleep)
+        work = Work(store, models, self._broadcast, new_id=self._new_id, tools=tools, sleep=sleep)
         name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
         self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
 

@@ -50,6 +50,7 @@ from .core import Core, RetryKey, encode, references_told, repeatable
 from .driver import run_frame, streamed_run
 from .lifecycle import RunState, decode_run, state_of
 from .messages import new_messages
+from .steps import page_as_read, step_as_read, without_passages
 from .threads import ThreadOperations, as_read
 from .turn import step_frame
 from .worker import Worker, ended, expired
@@ -276,7 +277,8 @@ class RunOperations(ThreadOperations, Core):
             NotFoundError: There is no such run in this thread, or a cursor is not the id of any step of it.
         """
         await self.get_run(thread_id, run_id)
-        return await self._page("step", query, owner=run_id)
+        page = await self._page("step", query, owner=run_id)
+        return page_as_read(page, with_passages=bool(query.include))
 
     async def get_run_step(self, thread_id: str, run_id: str, step_id: str, query: IncludeQuery) -> bytes:
         """Return a step.
@@ -285,7 +287,7 @@ class RunOperations(ThreadOperations, Core):
             NotFoundError: There is none with this id in this run.
         """
         await self.get_run(thread_id, run_id)
-        return await self._document("step", step_id, owner=run_id)
+        return step_as_read(await self._document("step", step_id, owner=run_id), with_passages=bool(query.include))
 
     async def _attach(self, thread_id: str, run_id: str, last_event_id: int = 0) -> EventStream:
         """Attach to a run's events: those behind ``last_event_id``, then those to come.
@@ -410,7 +412,7 @@ class RunOperations(ThreadOperations, Core):
             assert state.step is not None
             completed = _with_outputs(state.step, body.tool_outputs, int(row.now))
             run = lifecycle.changed(decode_run(row.document), "queued", int(row.now))
-            state = RunState(usage=state.usage)
+            state = state.between_steps(state.usage)
             return RunChange(
                 status="queued",
                 document=encode(run),
@@ -432,7 +434,8 @@ class RunOperations(ThreadOperations, Core):
         listener = channel.listen() if streams else None
         after_id = channel.next_id - 1
         assert completed is not None
-        channel.publish(step_frame(completed, run) + run_frame(run), 2)
+        told = completed if state.shows_found else without_passages(completed)
+        channel.publish(step_frame(told, run) + run_frame(run), 2)
         if lease is not None:
             row = msgspec.structs.replace(changed.row, extra=changed.change.extra)
             self._worker.drive(row, changed.epoch, document=changed.change.document, status="queued")

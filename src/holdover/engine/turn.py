@@ -1,21 +1,34 @@
 """One answer of a model, as it comes: chunks become frames, and objects that grow. Pure.
 
 A text becomes a message and the step that writes it; calls become one step of tool calls. Where a model says something
-before it calls, the message is finished first: messages and steps never interleave on the wire.
+before it calls, the message is finished first: messages and steps never interleave on the wire. What text refers to
+(citations, paths of files) is found by whoever is given for it (`References`), piece by piece.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from holdover.models.protocol import CallChunk, Chunk, FinishChunk, RefusalChunk, TextChunk, UsageChunk
 from holdover.wire.events import MESSAGE_EVENTS, STEP_EVENTS, frame, text_delta_frames
-from holdover.wire.messages import Message, Part, RefusalPart, TextContent, TextPart
+from holdover.wire.messages import (
+    Annotation,
+    FileCitationAnnotation,
+    ImageFile,
+    ImageFilePart,
+    Message,
+    Part,
+    RefusalPart,
+    TextContent,
+    TextPart,
+)
 from holdover.wire.runs import CalledFunction, RequiredToolCall, Run
-from holdover.wire.steps import CreatedMessage, FunctionCall, FunctionCallDetails, MessageCreation, RunStep, ToolCalls
+from holdover.wire.steps import CodeOutput, CreatedMessage, FileSearchCallDetails, MessageCreation, RunStep, ToolCalls
+
+from .calls import BUILT_IN, CodeCall, GrowingCall, SearchCall, built_in
 
 encode = msgspec.json.Encoder().encode
 
@@ -43,6 +56,22 @@ class CallsBegin(msgspec.Struct, frozen=True):
 Outcome = Frames | MessageBegins | CallsBegin
 
 
+class References(Protocol):
+    """Finds what a text refers to while it comes: pieces go in, pieces come out, each with its annotation or none.
+
+    A piece that may be the beginning of a reference is held back until that is known.
+    """
+
+    def feed(self, text: str) -> Sequence[tuple[str, Annotation | None]]:
+        """Take a piece and return those that are known now."""
+
+    def skip(self, text: str, annotation: Annotation) -> Sequence[tuple[str, Annotation | None]]:
+        """Take a piece whose annotation is known already; return what was held back, and it."""
+
+    def end(self) -> Sequence[tuple[str, Annotation | None]]:
+        """Return what was held back."""
+
+
 class Answer:
     """What a model says in one call.
 
@@ -50,15 +79,30 @@ class Answer:
         run: Whose answer it is.
         new_id: Returns a new id of a kind.
         now: Returns the time in Unix seconds.
+        references: Finds what its text refers to; ``None`` where there is nothing that it could.
+        images: Files of images that its message begins with.
     """
 
-    def __init__(self, run: Run, new_id: Callable[[str], str], now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        new_id: Callable[[str], str],
+        now: Callable[[], int],
+        *,
+        references: References | None = None,
+        images: Sequence[str] = (),
+    ) -> None:
         self._run = run
         self._new_id = new_id
         self._now = now
+        self._references = references
+        self._images = images
         self._texts: list[str] = []
+        self._annotations: list[Annotation] = []
         self._refusals: list[str] = []
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, GrowingCall] = {}
+        self._told: list[GrowingCall] = []
+        self._built_in = built_in(run)
         self._text_frames = (b"", b"")
         self.message: Message | None = None
         self.step: RunStep | None = None
@@ -68,55 +112,69 @@ class Answer:
     def take(self, chunks: Sequence[Chunk]) -> Iterator[Outcome]:
         """Take what came in one read, and give what is to be done with it, in order."""
         frames: list[bytes] = []
-        count = 0
         for chunk in chunks:
             match chunk:
                 case TextChunk(text=text):
-                    if not text or self._calls:  # what is said behind a call has no place of its own on the wire
+                    # What is said behind a call has no place of its own on the wire.
+                    if not text or self._calls:
                         continue
-                    if self._texts:
+                    if self._texts and self._references is None:
                         before, behind = self._text_frames
-                        frames += (before, encode(text), behind)
-                        count += 1
+                        frames.append(b"%b%b%b" % (before, encode(text), behind))
                         self._texts.append(text)
                         continue
                     if self.message is None:
-                        if frames:
-                            yield Frames(b"".join(frames), count)
-                            frames, count = [], 0
-                        yield self._begin_message()
-                    frames.append(self._first_text(text))
-                    count += 1
+                        yield from self._begin_message(frames)
+                    frames += self._text(text)
                 case RefusalChunk(text=text):
                     if not text or self._calls:
                         continue
                     if self.message is None:
-                        yield self._begin_message()
+                        yield from self._begin_message(frames)
                     frames.append(self._refusal(text))
-                    count += 1
                 case CallChunk():
                     if not self._calls:
-                        if frames:
-                            yield Frames(b"".join(frames), count)
-                            frames, count = [], 0
-                        yield self._begin_calls()
-                    made = self._call(chunk)
-                    frames += made
-                    count += len(made)
+                        yield from self._begin_calls(frames)
+                    frames += self._call(chunk)
                 case FinishChunk(reason=reason):
                     self.reason = reason
                 case UsageChunk():
                     self.usage = chunk
         if frames:
-            yield Frames(b"".join(frames), count)
+            yield Frames(b"".join(frames), len(frames))
 
     def end(self) -> Iterator[Outcome]:
         """Give what is still to be done when nothing more comes: an empty answer is a message, too."""
+        frames: list[bytes] = []
         if self.message is None and not self._calls:
-            yield self._begin_message()
-        missing = [self._arguments(call, "{}") for call in self._calls.values() if not call.arguments]
-        if missing:
-            yield Frames(b"".join(missing), len(missing))
+            yield from self._begin_message(frames)
+        if not self._calls:
+            frames += self._held_text()
+        for call in self._calls.values():
+            frames += self._tell(call, call.end())
+        if frames:
+            yield Frames(b"".join(frames), len(frames))
+
+    @property
+    def searches(self) -> list[SearchCall]:
+        """The searches that it asks for."""
+        return [call for call in self._calls.values() if isinstance(call, SearchCall)]
+
+    @property
+    def code(self) -> list[CodeCall]:
+        """The code that it wants to be run."""
+        return [call for call in self._calls.values() if isinstance(call, CodeCall)]
+
+    def found(self, call: SearchCall, found: FileSearchCallDetails, shown: FileSearchCallDetails) -> Frames:
+        """Take what a search found, and give the frame that tells of as much of it as is shown."""
+        call.answer(found)
+        frames = self._tell(call, msgspec.to_builtins(shown))
+        return Frames(b"".join(frames), len(frames))
+
+    def printed(self, call: CodeCall, outputs: Sequence[CodeOutput]) -> Frames:
+        """Take what code came to, and give the frames that tell it."""
+        frames = self._tell(call, call.answer(outputs))
+        return Frames(b"".join(frames), len(frames))
 
     @property
     def has_calls(self) -> bool:
@@ -132,9 +190,9 @@ class Answer:
         """Return the message with all that was said so far."""
         if self.message is None:
             return None
-        content: list[Part] = []
+        content: list[Part] = [ImageFilePart(image_file=ImageFile(file_id=each)) for each in self._images]
         if self._texts:
-            content.append(TextPart(text=TextContent(value="".join(self._texts), annotations=[])))
+            content.append(TextPart(text=TextContent(value=self.text, annotations=list(self._annotations))))
         if self._refusals:
             content.append(RefusalPart(refusal="".join(self._refusals)))
         return msgspec.structs.replace(self.message, content=content)
@@ -142,22 +200,27 @@ class Answer:
     def grown_calls(self) -> RunStep:
         """Return the step with the calls as they are."""
         assert self.step is not None
-        calls = [
-            FunctionCall(id=call.id, function=FunctionCallDetails(name=call.name, arguments="".join(call.arguments)))
-            for call in self._calls.values()
-        ]
-        return msgspec.structs.replace(self.step, step_details=ToolCalls(tool_calls=list(calls)))
+        calls = [*self._told, *(call for call in self._calls.values() if call not in self._told)]
+        return msgspec.structs.replace(self.step, step_details=ToolCalls(tool_calls=[call.details() for call in calls]))
 
     def required_calls(self) -> list[RequiredToolCall]:
         """Return the calls as the application is told of them."""
         return [
-            RequiredToolCall(id=call.id, function=CalledFunction(name=call.name, arguments="".join(call.arguments)))
-            for call in self._calls.values()
+            RequiredToolCall(id=call.id, function=CalledFunction(name=call.name, arguments=call.arguments))
+            for call in self._told
+            if call.kind == "function"
         ]
+
+    def _flushed(self, frames: list[bytes]) -> Iterator[Outcome]:
+        """Give the frames so far: what follows is written down first."""
+        if frames:
+            yield Frames(b"".join(frames), len(frames))
+            frames.clear()
 
     # Text
 
-    def _begin_message(self) -> MessageBegins:
+    def _begin_message(self, frames: list[bytes]) -> Iterator[Outcome]:
+        yield from self._flushed(frames)
         now = self._now()
         message_id = self._new_id("message")
         self.message = Message(
@@ -173,22 +236,42 @@ class Answer:
             metadata={},
         )
         self.step = self._new_step(MessageCreation(message_creation=CreatedMessage(message_id=message_id)), now)
-        return MessageBegins(self.step, self.message)
+        yield MessageBegins(self.step, self.message)
+        for index, file_id in enumerate(self._images):
+            part = {"index": index, "type": "image_file", "image_file": {"file_id": file_id}}
+            frames.append(self._part_delta(part))
 
-    def _first_text(self, text: str) -> bytes:
+    def _text(self, text: str) -> list[bytes]:
+        if self._references is None:
+            return [self._text_piece(text, None)]
+        return [self._text_piece(*each) for each in self._references.feed(text)]
+
+    def _held_text(self) -> list[bytes]:
+        if self._references is None:
+            return []
+        return [self._text_piece(*each) for each in self._references.end()]
+
+    def _text_piece(self, text: str, annotation: Annotation | None) -> bytes:
         assert self.message is not None
-        index = 1 if self._refusals else 0
-        self._text_frames = text_delta_frames(self.message.id, index)
+        is_first = not self._texts
+        if is_first:
+            self._text_frames = text_delta_frames(self.message.id, len(self._images) + bool(self._refusals))
         self._texts.append(text)
-        # The first piece brings the list of annotations; it is the only one that does.
         before, behind = self._text_frames
-        return before + encode(text) + b',"annotations":[]' + behind
+        if annotation is not None:
+            told = encode([_annotation_delta(annotation, len(self._annotations))])
+            self._annotations.append(annotation)
+            return b'%b%b,"annotations":%b%b' % (before, encode(text), told, behind)
+        # The first piece brings the list of annotations, even where it is empty.
+        return b"%b%b%b%b" % (before, encode(text), b',"annotations":[]' if is_first else b"", behind)
 
     def _refusal(self, text: str) -> bytes:
-        assert self.message is not None
-        index = 1 if self._texts else 0
         self._refusals.append(text)
-        part = {"index": index, "type": "refusal", "refusal": text}
+        index = len(self._images) + bool(self._texts)
+        return self._part_delta({"index": index, "type": "refusal", "refusal": text})
+
+    def _part_delta(self, part: dict[str, Any]) -> bytes:
+        assert self.message is not None
         return frame(
             "thread.message.delta",
             encode({"id": self.message.id, "object": "thread.message.delta", "delta": {"content": [part]}}),
@@ -196,32 +279,40 @@ class Answer:
 
     # Calls
 
-    def _begin_calls(self) -> CallsBegin:
+    def _begin_calls(self, frames: list[bytes]) -> Iterator[Outcome]:
+        if self.message is not None:
+            frames += self._held_text()
+        yield from self._flushed(frames)
         self.step = self._new_step(ToolCalls(tool_calls=[]), self._now())
-        return CallsBegin(self.step)
+        yield CallsBegin(self.step)
 
     def _call(self, chunk: CallChunk) -> list[bytes]:
         call = self._calls.get(chunk.index)
         frames = []
         if call is None:
-            call = self._calls[chunk.index] = _Call(len(self._calls), self._new_id("call"), chunk.name or "")
-            frames.append(self._delta(call, {"name": call.name, "arguments": "", "output": None}, with_id=True))
+            name = chunk.name or ""
+            make = BUILT_IN[name] if name in self._built_in else GrowingCall
+            call = self._calls[chunk.index] = make(self._new_id("call"), name)
+            frames += self._tell(call, call.begin())
         if chunk.arguments:
-            frames.append(self._arguments(call, chunk.arguments))
+            frames += self._tell(call, call.grow(chunk.arguments))
         return frames
 
-    def _arguments(self, call: _Call, arguments: str) -> bytes:
-        call.arguments.append(arguments)
-        return self._delta(call, {"arguments": arguments})
-
-    def _delta(self, call: _Call, function: dict[str, object], *, with_id: bool = False) -> bytes:
+    def _tell(self, call: GrowingCall, told: dict[str, Any] | None) -> list[bytes]:
+        """Return the frame that tells something of a call. Calls have their places in the order they are told of."""
+        if told is None:
+            return []
         assert self.step is not None
-        shown = {"index": call.index, "id": call.id} if with_id else {"index": call.index}
-        details = {"type": "tool_calls", "tool_calls": [{**shown, "type": "function", "function": function}]}
-        return frame(
-            "thread.run.step.delta",
-            encode({"id": self.step.id, "object": "thread.run.step.delta", "delta": {"step_details": details}}),
-        )
+        if is_new := call not in self._told:
+            self._told.append(call)
+        place = {"index": self._told.index(call), **({"id": call.id} if is_new else {})}
+        details = {"type": "tool_calls", "tool_calls": [{**place, "type": call.kind, call.kind: told}]}
+        return [
+            frame(
+                "thread.run.step.delta",
+                encode({"id": self.step.id, "object": "thread.run.step.delta", "delta": {"step_details": details}}),
+            )
+        ]
 
     def _new_step(self, details: MessageCreation | ToolCalls, now: int) -> RunStep:
         return RunStep(
@@ -238,16 +329,11 @@ class Answer:
         )
 
 
-class _Call:
-    """A call that grows."""
-
-    __slots__ = ("arguments", "id", "index", "name")
-
-    def __init__(self, index: int, id: str, name: str) -> None:
-        self.index = index
-        self.id = id
-        self.name = name
-        self.arguments: list[str] = []
+def _annotation_delta(annotation: Annotation, index: int) -> dict[str, Any]:
+    told = {"index": index, **msgspec.to_builtins(annotation)}
+    if isinstance(annotation, FileCitationAnnotation):
+        told["file_citation"] = {**told["file_citation"], "quote": ""}  # as recorded, in deltas only
+    return told
 
 
 # ------------------------------------------------------------------------------------- frames of objects

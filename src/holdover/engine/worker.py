@@ -22,7 +22,7 @@ from holdover.store.protocol import DRIVEN, Changed, Lease, RunChange, RunRow
 from . import lifecycle
 from .core import encode
 from .driver import Driver, Interruption, Work, given_up, run_frame
-from .lifecycle import RunState, decode_run, ended_step, state_of
+from .lifecycle import decode_run, ended_step, state_of
 
 #: How often runs that are waiting are looked for without a hint, and overdue ones, in seconds (at most).
 POLL_S = 2.0
@@ -279,7 +279,7 @@ def ended(row: RunRow, status: Any) -> RunChange:
         status=status,
         document=encode(run),
         expires_at=None,
-        extra=encode(RunState(usage=state.usage)),
+        extra=encode(state.between_steps(state.usage)),
         replaced=[("step", step.id, encode(step))] if step is not None else (),
     )
 
