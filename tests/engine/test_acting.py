@@ -364,13 +364,10 @@ async def test_a_tool_that_is_not_there_says_so(world: World) -> None:
 
 
 async def test_a_tool_that_must_be_used_is_used(world: World) -> None:
-    seen: list[ModelRequest] = []
-    world.model = ScriptedModel(lambda request: seen.append(request) or [])  # type: ignore[func-returns-value]
-    world.engine._models = world.engine._worker._work.models = Catalog(
-        Names(), lambda _: world.model, own={"*": world.model}
-    )
-    await world.run("hello", tool_choice=NamedFileSearch())
-    assert seen[0].tool_choice.name == "file_search"  # type: ignore[union-attr]
+    told = await world.run("hello", tool_choice=NamedFileSearch())
+    assert world.model.requests[0].tool_choice == ForcedFunction("file_search")
+    assert world.search.queries == [""], "the least that fits its parameters"
+    assert told.ended.status == "completed"
 
 
 async def test_citations_of_earlier_runs_are_not_shown_to_the_model(world: World) -> None:

@@ -55,7 +55,7 @@ def test_nothing_is_held_back_that_can_be_no_path() -> None:
     assert [piece for piece, _ in finder.feed("y")] == ["sandy"]
 
 
-@given(st.lists(WORDS).map("".join), st.lists(st.integers(0, 200)))
+@given(st.lists(WORDS).map(" ".join), st.lists(st.integers(0, 200)))
 def test_finders_stand_one_behind_the_other(text: str, cuts: list[int]) -> None:
     one, other = dict(list(FILES.items())[:2]), dict(list(FILES.items())[2:])
     assert told(Chain([Paths(one), Paths(other)]), text, cuts) == told(Paths(FILES), text, cuts)
