@@ -14,7 +14,7 @@ from holdover.engine.objects import Engine, EventStream
 from holdover.engine.references import FOLDER
 from holdover.engine.turn import References
 from holdover.models.catalog import Catalog, Names
-from holdover.models.protocol import AssistantTurn, ToolTurn
+from holdover.models.protocol import AssistantTurn, ForcedFunction, ToolTurn
 from holdover.models.scripted import ScriptedModel
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.accumulate import Snapshots
