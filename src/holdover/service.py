@@ -15,7 +15,9 @@ import msgspec
 
 from . import telemetry
 from .client import AsyncClient, Client
+from .client.transports import AsyncIncoming, Request, TransportFailure
 from .client.transports.asgi import ASGITransport, ThreadedASGITransport
+from .client.transports.loops import LoopTransport
 from .engine.objects import Engine
 from .errors import ConfigurationError
 from .models.catalog import PROVIDERS, Catalog, Entry, Names, Target
@@ -184,7 +186,7 @@ def _models(settings: ServiceSettings, *, port: int, own: Mapping[str, Model] | 
     Raises:
         ConfigurationError: An entry cannot be used, an alias leads nowhere, or an endpoint is this service itself.
     """
-    upstream = Upstream()
+    upstream = Upstream(UpstreamTransport())
     entries = {name: _entry(name, entry) for name, entry in settings.models.items()}
     default = None
     if settings.model_base_url is not None:
@@ -201,6 +203,42 @@ def _models(settings: ServiceSettings, *, port: int, own: Mapping[str, Model] | 
     )
     names.check()
     return Catalog(names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close)
+
+
+class UpstreamTransport:
+    """Asks endpoints as the client asks services. See `holdover.models.upstream.Transport`."""
+
+    def __init__(self) -> None:
+        self._transport = LoopTransport()
+
+    async def ask(self, url: str, *, headers: dict[str, str], body: bytes, timeout_s: float) -> UpstreamAnswer:
+        try:
+            return UpstreamAnswer(await self._transport.stream(Request("POST", url, headers, body, timeout_s)))
+        except TransportFailure as failure:
+            raise _as_error(failure) from failure
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+
+class UpstreamAnswer:
+    """See `holdover.models.upstream.Incoming`."""
+
+    def __init__(self, incoming: AsyncIncoming) -> None:
+        self.status = incoming.status
+        self.headers = incoming.headers
+        self.close = incoming.close
+        self._read = incoming.read
+
+    async def read(self, timeout_s: float | None = None) -> bytes:
+        try:
+            return await self._read(timeout_s)
+        except TransportFailure as failure:
+            raise _as_error(failure) from failure
+
+
+def _as_error(failure: TransportFailure) -> OSError:
+    return (TimeoutError if failure.timed_out else ConnectionError)(str(failure))
 
 
 def _entry(name: str, given: Mapping[str, Any]) -> Entry:
@@ -225,7 +263,7 @@ def _model(target: Target, settings: ServiceSettings, upstream: Upstream) -> Mod
         case "local":
             from .models.local import LocalModel
 
-            return LocalModel(entry.path, data_dir=settings.data_dir)
+            return LocalModel(upstream, entry.path, data_dir=settings.data_dir)
         case "scripted":
             from .models.scripted import ScriptedModel
 

@@ -31,6 +31,7 @@ from holdover.models.protocol import (
     UserTurn,
 )
 from holdover.models.upstream import HOP_HEADER, Upstream
+from holdover.service import UpstreamTransport
 
 HELLO = UserTurn([TextInput("Hello.")])
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -69,7 +70,7 @@ async def endpoint() -> AsyncIterator[Endpoint]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     assert runner.addresses
-    upstream = Upstream()
+    upstream = Upstream(UpstreamTransport())
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     made.model = CompatibleModel(upstream, base_url=url, model="m", api_key="sk-ours", sleep=made.pause)
     yield made

@@ -26,10 +26,25 @@ class TooSlow(Exception):
     """A listener did not take its frames in time."""
 
 
-class Listener:
-    """One who listens: an asynchronous iterator of frames, joined where several wait."""
+#: Takes frames and says whether it has room for more.
+Sink = Callable[[bytes], bool]
 
-    __slots__ = ("_bytes", "_channel", "_has_ended", "_is_too_slow", "_waiter", "_waiting", "first_id")
+
+class Listener:
+    """One who listens: an asynchronous iterator of frames, joined where several wait; or `pour` hands them on."""
+
+    __slots__ = (
+        "_bytes",
+        "_channel",
+        "_has_ended",
+        "_has_room",
+        "_is_too_slow",
+        "_pouring",
+        "_sink",
+        "_waiter",
+        "_waiting",
+        "first_id",
+    )
 
     def __init__(self, channel: Channel, first_id: int) -> None:
         self._channel = channel
@@ -38,6 +53,9 @@ class Listener:
         self._waiter: asyncio.Future[None] | None = None
         self._has_ended = False
         self._is_too_slow = False
+        self._sink: Sink | None = None
+        self._pouring: asyncio.Handle | None = None
+        self._has_room = True
         #: The number of the first event that it gets.
         self.first_id = first_id
 
@@ -71,10 +89,7 @@ class Listener:
                 self.close()
                 raise TooSlow
             if self._waiting:
-                frames = self._waiting.popleft() if len(self._waiting) == 1 else b"".join(self._waiting)
-                self._waiting.clear()
-                self._bytes = 0
-                return frames
+                return self._take()
             if self._has_ended:
                 self.close()
                 raise StopAsyncIteration
@@ -84,7 +99,52 @@ class Listener:
             finally:
                 self._waiter = None
 
+    async def pour(self, sink: Sink) -> None:
+        """Hand all frames to ``sink``, those of one turn of the loop together, until they end.
+
+        It is called by the loop, not by a task that would have to be woken for every token.
+
+        Raises:
+            TooSlow: The sink had no room for too long.
+        """
+        self._sink = sink
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._pour()
+        try:
+            await self._waiter
+        finally:
+            self._sink = self._waiter = None
+            self.close()
+        if self._is_too_slow:
+            raise TooSlow
+
+    def go_on(self) -> None:
+        """Hand on what waits: the sink has room again."""
+        self._has_room = True
+        self._wake()
+
+    def _pour(self) -> None:
+        self._pouring = None
+        if self._sink is None:
+            return
+        if self._waiting and self._has_room:
+            self._has_room = self._sink(self._take())
+        if self._is_too_slow or (self._has_ended and not self._waiting):
+            self._be_done()
+
+    def _take(self) -> bytes:
+        frames = self._waiting.popleft() if len(self._waiting) == 1 else b"".join(self._waiting)
+        self._waiting.clear()
+        self._bytes = 0
+        return frames
+
     def _wake(self) -> None:
+        if self._sink is None:
+            self._be_done()
+        elif self._pouring is None:
+            self._pouring = asyncio.get_running_loop().call_soon(self._pour)
+
+    def _be_done(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -204,6 +264,20 @@ class EventStream:
             raise StopAsyncIteration
         frames = await anext(self._listener)
         return self._number(frames) if self._number else frames
+
+    async def pour(self, sink: Sink) -> None:
+        """Hand all frames to ``sink``. See `Listener.pour`."""
+        if self._before:
+            before, self._before = self._before, b""
+            sink(before)
+        if self._listener is not None:
+            number = self._number
+            await self._listener.pour(sink if number is None else lambda frames: sink(number(frames)))
+
+    def go_on(self) -> None:
+        """Hand on what waits: the sink has room again."""
+        if self._listener is not None:
+            self._listener.go_on()
 
     def put(self, frames: bytes) -> None:
         """Have something sent beside the events: a comment."""

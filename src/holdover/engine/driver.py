@@ -82,19 +82,19 @@ class Driver:
     """Drives one run.
 
     Args:
-        row: The run as it was given, with its lease.
-        epoch: The epoch that came with it.
+        row: The run's row, as it was found when the run was given to this driver.
+        epoch: The epoch that it was given with.
+        run: The run as it was stored then: in progress.
     """
 
-    def __init__(self, work: Work, row: RunRow, epoch: int, *, document: bytes, status: str) -> None:
+    def __init__(self, work: Work, row: RunRow, epoch: int, run: Run) -> None:
         self._work = work
         self._store = work.store
         self._thread_id = row.thread_id
         self._row_now = row.now
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._status = status
-        self._run = decode_run(document)
+        self._run = run
         self._state = state_of(row.extra)
         self._answer: Answer | None = None
         self._finished: list[RunStep] = []
@@ -181,22 +181,12 @@ class Driver:
     # ------------------------------------------------------------------------------------------- going on
 
     async def _go_on(self) -> None:
-        if self._status == "queued":
-            await self._begin()
         self._publish(run_frame(self._run), 1)
         model = self._work.models.find(self._run.model)
         if model is None:
             raise ModelError(f"No model answers for '{self._run.model}' any more.")
         while await self._take_turn(model):
             pass
-
-    async def _begin(self) -> None:
-        def change(row: RunRow) -> RunChange:
-            run = lifecycle.changed(self._run, "in_progress", int(row.now))
-            return RunChange(status=run.status, document=encode(run), expires_at=row.expires_at, lease="keep")
-
-        changed = await self._write(change, durable=False, expected=("queued",))
-        self._run = decode_run(changed.document)
 
     async def _take_turn(self, model: Model) -> bool:
         """Have the model answer once; return whether it is to be asked again."""
@@ -486,7 +476,7 @@ class Driver:
                 replaced=replaced,
             )
 
-        await self._write(change, expected=DRIVEN if self._status != "queued" else (*DRIVEN, "queued"))
+        await self._write(change, expected=DRIVEN)
         self._tell_end(**ended)
 
     def _tell_end(self, *, run: Run, step: RunStep | None, message: Message | None) -> None:
@@ -563,7 +553,6 @@ class Driver:
             if changed is None:
                 raise Interrupted("deleted")
             assert made is not None
-            self._status = made.status
             return made
         raise AssertionError("unreachable")
 

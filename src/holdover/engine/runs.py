@@ -48,7 +48,7 @@ from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
 from .broadcast import Broadcast, EventStream
 from .core import Core, RetryKey, encode, references_told, repeatable
 from .driver import run_frame, streamed_run
-from .lifecycle import RunState, decode_run, state_of
+from .lifecycle import decode_run, state_of
 from .messages import new_messages
 from .steps import page_as_read, step_as_read, without_passages
 from .threads import ThreadOperations, as_read
@@ -201,9 +201,14 @@ class RunOperations(ThreadOperations, Core):
         retry_key: RetryKey | None,
         before: bytes = b"",
     ) -> bytes | EventStream:
-        """Store a run with all that is made with it, and have it driven: here, if there is room."""
-        document = encode(run)
+        """Store a run with all that is made with it, and have it driven: here, if there is room.
+
+        The answer shows it queued. One that is driven here is stored as it is from then on: in progress.
+        """
+        queued = encode(run)
         lease = self._worker.lease(always=streams)
+        begun = run if lease is None else lifecycle.changed(run, "in_progress", run.created_at)
+        document = queued if lease is None else encode(begun)
         expires_at = float(run.expires_at or 0)
         made = NewObject(
             kind="run",
@@ -211,20 +216,20 @@ class RunOperations(ThreadOperations, Core):
             created_at=run.created_at,
             document=document,
             owner=run.thread_id,
-            run=RunColumns(status="queued", expires_at=expires_at, lease=lease),
+            run=RunColumns(status=begun.status, expires_at=expires_at, lease=lease),
         )
         try:
             with references_told():
                 reply = await self._store.create(
                     [*objects, made],
-                    reply=document,
+                    reply=queued,
                     requires=[*requires, Reference("assistant", run.assistant_id)],
                     repeatable=repeatable(operation, retry_key, run.created_at),
                     idle_thread=None if before else run.thread_id,
                 )
         except ThreadBusy as busy:
             raise already_active(run.thread_id, busy.run_id) from None
-        if reply != document:  # the request was carried out before
+        if reply != queued:  # the request was carried out before
             earlier = decode_run(reply)
             return await self._attach(earlier.thread_id, earlier.id) if streams else reply
         channel = self._broadcast.open(run.id)
@@ -238,7 +243,7 @@ class RunOperations(ThreadOperations, Core):
                 thread_id=run.thread_id,
                 document=document,
                 extra=None,
-                status="queued",
+                status=begun.status,
                 epoch=0,
                 attempts=0,
                 worker=lease.worker,
@@ -246,7 +251,7 @@ class RunOperations(ThreadOperations, Core):
                 expires_at=expires_at,
                 now=float(run.created_at),
             )
-            self._worker.drive(row, 0, document=document, status="queued")
+            self._worker.drive(row, 0, begun)
         else:
             self._worker.wake()
         return reply if listener is None else EventStream(listener)
@@ -400,45 +405,51 @@ class RunOperations(ThreadOperations, Core):
         streams = is_streamed(body)
         lease = self._worker.lease(always=streams)
         completed: RunStep | None = None
-        state = RunState()
+        queued: Run | None = None
+        begun: Run | None = None
+        shows_found = False
 
         def change(row: RunRow) -> RunChange | None:
-            nonlocal completed, state
+            nonlocal completed, queued, begun, shows_found
             if row.status == "requires_action" and row.expires_at is not None and row.now >= row.expires_at:
                 return expired(row)
             if row.status != "requires_action":
                 raise _does_not_accept(row.status)
             state = state_of(row.extra)
             assert state.step is not None
-            completed = _with_outputs(state.step, body.tool_outputs, int(row.now))
-            run = lifecycle.changed(decode_run(row.document), "queued", int(row.now))
-            state = state.between_steps(state.usage)
+            shows_found = state.shows_found
+            now = int(row.now)
+            completed = _with_outputs(state.step, body.tool_outputs, now)
+            queued = lifecycle.changed(decode_run(row.document), "queued", now)
+            begun = queued if lease is None else lifecycle.changed(queued, "in_progress", now)
             return RunChange(
-                status="queued",
-                document=encode(run),
+                status=begun.status,
+                document=encode(begun),
                 expires_at=row.expires_at,
-                extra=encode(state),
+                extra=encode(state.between_steps(state.usage)),
                 lease=lease,
                 replaced=[("step", completed.id, encode(completed))],
+                reply=encode(queued),
             )
 
         operation = f"submit_tool_outputs_to_run {run_id}"
         changed = await self._changed(thread_id, run_id, change, retry=repeatable(operation, retry_key, self._now()))
         if changed.change is None:  # the request was carried out before
             return await self._attach(thread_id, run_id) if streams else changed.reply
-        run = decode_run(changed.change.document)
         if changed.change.status == "expired":
-            self._tell(run_id, run_frame(run), 1)
+            self._tell(run_id, run_frame(decode_run(changed.change.document)), 1)
             raise _does_not_accept("expired")
+        assert completed is not None
+        assert queued is not None
+        assert begun is not None
         channel = self._broadcast.open(run_id)
         listener = channel.listen() if streams else None
         after_id = channel.next_id - 1
-        assert completed is not None
-        told = completed if state.shows_found else without_passages(completed)
-        channel.publish(step_frame(told, run) + run_frame(run), 2)
+        told = completed if shows_found else without_passages(completed)
+        channel.publish(step_frame(told, queued) + run_frame(queued), 2)
         if lease is not None:
             row = msgspec.structs.replace(changed.row, extra=changed.change.extra)
-            self._worker.drive(row, changed.epoch, document=changed.change.document, status="queued")
+            self._worker.drive(row, changed.epoch, begun)
         else:
             self._worker.wake()
         return changed.reply if listener is None else EventStream(listener, after_id=after_id)

@@ -18,6 +18,7 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import InternalServerError
 from holdover.store.protocol import DRIVEN, Changed, Lease, RunChange, RunRow
+from holdover.wire.runs import Run
 
 from . import lifecycle
 from .core import encode
@@ -106,9 +107,9 @@ class Worker:
             return None
         return Lease(self.name, self.lease_s)
 
-    def drive(self, row: RunRow, epoch: int, *, document: bytes, status: str) -> None:
-        """Drive a run that this worker holds the lease of."""
-        driver = Driver(self._work, row, epoch, document=document, status=status)
+    def drive(self, row: RunRow, epoch: int, run: Run) -> None:
+        """Drive a run in progress that this worker holds the lease of."""
+        driver = Driver(self._work, row, epoch, run)
         self._drivers[driver.run_id] = driver
         self._idle.clear()
         task = asyncio.create_task(self._drive(driver))
@@ -177,7 +178,7 @@ class Worker:
 
     def _take(self, claimed: Changed) -> None:
         if claimed.change is not None:
-            self.drive(claimed.row, claimed.epoch, document=claimed.change.document, status=claimed.change.status)
+            self.drive(claimed.row, claimed.epoch, decode_run(claimed.change.document))
 
     # --------------------------------------------------------------------------------------- signs of life
 

@@ -9,6 +9,7 @@ Source: createChatCompletion of the published reference, and what servers that f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from random import random
@@ -38,7 +39,7 @@ from .protocol import (
     UserTurn,
     estimate_tokens,
 )
-from .upstream import Upstream
+from .upstream import Incoming, Upstream
 
 SORRY = "Sorry, something went wrong."
 MAX_RETRIES = 2
@@ -46,6 +47,10 @@ FIRST_PAUSE_S = 0.5
 #: Who asks for more patience than this is not waited for, in seconds.
 LONGEST_PAUSE_S = 20.0
 DEFAULT_TIMEOUT_S = 120.0
+#: How long an answer may take to end behind its last event, in seconds, for its connection to be kept.
+LAST_WORD_S = 0.1
+#: How much is read of what an endpoint says when it refuses.
+REFUSAL_LIMIT_BYTES = 64 * 1024
 
 #: Models that want their limit under its newer name, and know no temperature.
 _REASONING = re.compile(r"(?:^|/)(?:o\d|gpt-5)")
@@ -190,11 +195,6 @@ class CompatibleModel:
             except (OSError, TimeoutError, TooLong, msgspec.MsgspecError) as error:
                 failure, cause = ModelError(SORRY), error
                 pause = None if has_begun or attempt >= MAX_RETRIES else _pause(attempt, None)
-            except Exception as error:
-                if not type(error).__module__.startswith("aiohttp"):
-                    raise
-                failure, cause = ModelError(SORRY), error
-                pause = None if has_begun or attempt >= MAX_RETRIES else _pause(attempt, None)
             if pause is None:
                 telemetry.emit("model.failure", model=self.model, run_id=request.run_id, error=cause)
                 raise failure from cause
@@ -204,22 +204,23 @@ class CompatibleModel:
 
     async def _attempt(self, request: ModelRequest) -> AsyncIterator[Sequence[Chunk]]:
         body = _encode(self._body(request))
-        async with self._upstream.request(
-            "POST", self._url, headers=self._headers, body=body, timeout_s=self._timeout_s
-        ) as answer:
+        answer = await self._upstream.ask(self._url, headers=self._headers, body=body, timeout_s=self._timeout_s)
+        try:
             if answer.status != 200:
-                raise _Refused(answer.status, answer.headers, await answer.content.read(64 * 1024))
+                raise _Refused(answer.status, answer.headers, await _whole(answer, REFUSAL_LIMIT_BYTES))
             reader = _Reader()
-            if answer.content_type == "application/json":
-                yield reader.take(await answer.content.read())
+            if answer.headers.get("content-type", "").startswith("application/json"):
+                yield reader.take(await _whole(answer))
                 return
             parser = Parser()
-            async for data in answer.content.iter_any():
+            while data := await answer.read():
                 batch: list[Chunk] = []
                 for event in parser.feed(data):
                     if event.data == b"[DONE]":
                         if batch:
                             yield batch
+                        with contextlib.suppress(OSError, TimeoutError):
+                            await answer.read(LAST_WORD_S)
                         return
                     batch += reader.take(event.data)
                 if batch:
@@ -229,6 +230,8 @@ class CompatibleModel:
                 yield batch
             if not reader.has_finished:
                 raise ConnectionError("the answer broke off")
+        finally:
+            await answer.close()
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model, "messages": _messages(request), "stream": True}
@@ -322,6 +325,16 @@ def _format(wanted: SchemaFormat) -> dict[str, Any]:
 
 
 # -------------------------------------------------------------------------------------------- what comes
+
+
+async def _whole(answer: Incoming, limit_bytes: int | None = None) -> bytes:
+    """Return all that is still to come of an answer; no more than about ``limit_bytes`` of it."""
+    parts: list[bytes] = []
+    size = 0
+    while (limit_bytes is None or size < limit_bytes) and (data := await answer.read()):
+        parts.append(data)
+        size += len(data)
+    return b"".join(parts)
 
 
 class _Reader:

@@ -47,16 +47,17 @@ class LocalModel:
     """Answers from weights on this machine. See `holdover.models.protocol.Model`.
 
     Args:
+        upstream: What reaches the server that holds the weights, in this process.
         path: A file of weights (GGUF); the one that was pulled or installed otherwise.
         data_dir: The folder that weights are pulled into.
     """
 
     context_tokens = CONTEXT_TOKENS // SLOTS
 
-    def __init__(self, path: str | None = None, *, data_dir: str | None = None) -> None:
+    def __init__(self, upstream: Upstream, path: str | None = None, *, data_dir: str | None = None) -> None:
         self._path = path
         self._data_dir = data_dir
-        self._upstream = Upstream()
+        self._upstream = upstream
         self._server: Any = None
         self._endpoint: CompatibleModel | None = None
         self._loading = asyncio.Lock()
@@ -98,7 +99,6 @@ class LocalModel:
 
     async def close(self) -> None:
         """Let go of the weights."""
-        await self._upstream.close()
         self._server = self._endpoint = None
 
     async def _ready(self) -> CompatibleModel:

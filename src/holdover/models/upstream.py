@@ -1,6 +1,8 @@
-"""Connections to endpoints of models: one pool for a process, for runs and for what is passed through.
+"""Connections to endpoints of models: for a process, for runs and for what is passed through.
 
-``aiohttp`` carries the bytes: it costs the fewest microseconds a token of the clients that were measured.
+Runs ask through the transport that the client asks services with; the service hands it in, since a model knows nothing
+of clients. Of all that was measured it costs the fewest microseconds a token. What is passed through is not read here,
+may be as large as it likes both ways, and goes through ``aiohttp``.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from holdover.errors import ConfigurationError
@@ -20,12 +22,55 @@ CONNECT_TIMEOUT_S = 10.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
-class Upstream:
-    """Sends requests to endpoints, and knows this process by a name."""
+class Incoming(Protocol):
+    """An answer whose body is still to come. Names in ``headers`` are in lower case."""
 
-    def __init__(self) -> None:
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self, timeout_s: float | None = None) -> bytes:
+        """Return what came next of the body; nothing when it is whole. ``timeout_s`` is the request's by default.
+
+        Raises:
+            OSError: It broke off.
+            TimeoutError: The other side was silent for too long.
+        """
+
+    async def close(self) -> None:
+        """Want no more of it."""
+
+
+class Transport(Protocol):
+    """Sends requests of runs."""
+
+    async def ask(self, url: str, *, headers: dict[str, str], body: bytes, timeout_s: float) -> Incoming:
+        """POST a body and wait for the head of the answer; ``timeout_s`` is how long the other side may be silent.
+
+        Raises:
+            OSError: There is no connection, or it broke off.
+            TimeoutError: The other side was silent.
+        """
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+class Upstream:
+    """Sends requests to endpoints, and knows this process by a name.
+
+    Args:
+        transport: What carries those of runs.
+    """
+
+    def __init__(self, transport: Transport) -> None:
         self.hop = os.urandom(8).hex()
+        self._transport = transport
         self._session: Any = None
+
+    async def ask(self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Incoming:
+        """POST a run's request. See `Transport.ask`."""
+        told = {**headers, HOP_HEADER: self.hop, "accept-encoding": "identity", "user-agent": "holdover"}
+        return await self._transport.ask(url, headers=told, body=body, timeout_s=timeout_s)
 
     @asynccontextmanager
     async def request(
@@ -66,6 +111,7 @@ class Upstream:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._transport.close()
         if self._session is not None:
             await self._session.close()
             self._session = None

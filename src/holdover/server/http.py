@@ -53,6 +53,7 @@ class Protocol(HttpToolsProtocol):
         self._unread_bytes = 0  # fed to the parser since it last made something of them
         self._head_deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
+        self._outlet: Outlet | None = None
 
     # How long
 
@@ -75,10 +76,13 @@ class Protocol(HttpToolsProtocol):
         self._expect_no_head()
         super().on_headers_complete()
         self.scope["state"]["answer"] = partial(_answer, self.cycle)
+        self.scope["state"]["begin"] = self._begin
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_deadlines()
         super().connection_lost(exc)
+        if self._outlet is not None:
+            self._outlet.on_leave()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -89,6 +93,16 @@ class Protocol(HttpToolsProtocol):
         if self._write_deadline is not None:
             self._write_deadline.cancel()
             self._write_deadline = None
+        if self._outlet is not None:
+            self._outlet.on_room()
+
+    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> Outlet | None:
+        """Begin an answer that comes piece by piece; ``None`` if it must be sent in the usual way."""
+        cycle = self.cycle
+        if cycle.disconnected or cycle.scope["method"] == "HEAD" or cycle.scope["http_version"] != "1.1":
+            return None
+        self._outlet = Outlet(cycle, status, headers)
+        return self._outlet
 
     def _is_idle(self) -> bool:
         """Whether no request is being read or answered."""
@@ -245,7 +259,42 @@ def _answer(cycle: Any, status: int, headers: list[tuple[bytes, bytes]], body: b
     """
     if cycle.disconnected or cycle.flow.write_paused:
         return False
-    cycle.response_started = cycle.response_complete = True
+    head = _head(cycle, status, headers)
+    cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+    _complete(cycle)
+    return True
+
+
+class Outlet:
+    """An answer that is written piece by piece. See `holdover.server.streams.Outlet`.
+
+    The head goes out with the first piece, and every piece as one chunk, in one write.
+    """
+
+    def __init__(self, cycle: Any, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._cycle = cycle
+        self._head = _head(cycle, status, [*headers, (b"transfer-encoding", b"chunked")])
+        self.on_room: Callable[[], None] = lambda: None
+        self.on_leave: Callable[[], None] = lambda: None
+
+    def write(self, data: bytes) -> bool:
+        cycle = self._cycle
+        if not cycle.disconnected:
+            head, self._head = self._head, b""
+            cycle.transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
+        return not cycle.flow.write_paused
+
+    def end(self) -> None:
+        cycle = self._cycle
+        self.on_room = self.on_leave = lambda: None
+        if not cycle.disconnected:
+            cycle.transport.write(self._head + b"0\r\n\r\n")
+            _complete(cycle)
+
+
+def _head(cycle: Any, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Return the head of an answer, which is begun."""
+    cycle.response_started = True
     cycle.waiting_for_100_continue = False
     cycle.keep_alive = cycle.keep_alive and CLOSE not in headers
     parts = [STATUS_LINE[status]]
@@ -254,14 +303,16 @@ def _answer(cycle: Any, status: int, headers: list[tuple[bytes, bytes]], body: b
     if not cycle.keep_alive and CLOSE not in headers:
         parts.append(b"connection: close\r\n")
     parts.append(b"\r\n")
-    if cycle.scope["method"] != "HEAD":
-        parts.append(body)
-    cycle.transport.write(b"".join(parts))
+    return b"".join(parts)
+
+
+def _complete(cycle: Any) -> None:
+    """Let the connection take its next request, or close it: this one was answered."""
+    cycle.response_complete = True
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
-    return True
 
 
 class Server(uvicorn.Server):

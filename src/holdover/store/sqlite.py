@@ -459,8 +459,9 @@ class _Recent:
 
 def _end_reading(reader: sqlite3.Connection) -> None:
     """Let the next read see all that was committed. Rolling back cannot fail, and there is nothing to commit."""
-    with contextlib.suppress(sqlite3.Error):  # nothing was begun, or it is closed
-        reader.execute("ROLLBACK")
+    with contextlib.suppress(sqlite3.Error):  # it is closed
+        if reader.in_transaction:
+            reader.execute("ROLLBACK")
 
 
 def _require(connection: sqlite3.Connection, references: Sequence[Reference]) -> None:

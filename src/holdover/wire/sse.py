@@ -78,7 +78,7 @@ class Parser:
 
 
 #: Finds the name and the data of events as nearly all are, and of any other the lines.
-_BLOCKS = re.compile(rb"(?:event: ([^\n]*)\ndata: ([^\n]*)|([^\n]+(?:\n[^\n]+)*))\n\n").findall
+_BLOCKS = re.compile(rb"(?:(?:event: ([^\n]*)\n)?data: ([^\n]*)|([^\n]+(?:\n[^\n]+)*))\n\n").findall
 
 
 def _event(lines: bytes) -> ServerEvent | None:

@@ -192,6 +192,9 @@ class _Connection(asyncio.Protocol):
         self._is_paused = False
         self._transport: Any = None
         self._waiting: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._expiry: asyncio.TimerHandle | None = None
+        self._expires_at = 0.0
 
     async def exchange(
         self, method: str, data: bytes, deadline: float, is_enough: Callable[[Answer], object] = IS_WHOLE
@@ -237,20 +240,20 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close the connection now."""
         self.is_closed = True
+        self._expect_nothing()
         if self._transport is not None and not self.loop.is_closed():
             self._transport.abort()
 
     async def _wait(self, deadline: float) -> None:
         if self._failure is None:
             self._waiting = self.loop.create_future()
-            expiry = self.loop.call_at(deadline, self._expire)
+            self._expect(deadline)
             try:
                 await self._waiting
             except BaseException:  # when cancelled: what is still to come must not be taken for another answer
                 self.abort()
                 raise
             finally:
-                expiry.cancel()
                 self._waiting = None
         if self._failure is not None and not self._has_enough():
             self.abort()
@@ -263,8 +266,25 @@ class _Connection(asyncio.Protocol):
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
+    def _expect(self, deadline: float) -> None:
+        """Set the time at which what is waited for is late. One timer outlasts many waits: a stream has thousands."""
+        self._deadline = deadline
+        if self._expiry is None or deadline < self._expires_at:
+            self._expect_nothing()
+            self._expiry, self._expires_at = self.loop.call_at(deadline, self._expire), deadline
+
+    def _expect_nothing(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+
     def _expire(self) -> None:
-        if not self._has_enough():
+        self._expiry = None
+        if self._waiting is None or self._has_enough():
+            return
+        if self.loop.time() < self._deadline:
+            self._expect(self._deadline)
+        else:
             self._fail(TransportFailure("time ran out", was_sent=True, timed_out=True))
 
     def _fail(self, failure: TransportFailure) -> None:
@@ -296,7 +316,7 @@ class _Connection(asyncio.Protocol):
         self._end(None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.is_closed = True
+        self._expect_nothing()
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
