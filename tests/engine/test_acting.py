@@ -16,6 +16,7 @@ from holdover.engine.turn import References
 from holdover.models.catalog import Catalog, Names
 from holdover.models.protocol import AssistantTurn, ForcedFunction, ToolTurn
 from holdover.models.scripted import ScriptedModel
+from holdover.store.blobs import FolderBlobs
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.accumulate import Snapshots
 from holdover.wire.assistants import CreateAssistant
@@ -144,6 +145,7 @@ class World:
         self.engine = Engine(
             store,
             Catalog(Names(), lambda target: self.model, own={"*": self.model}),
+            FolderBlobs(None),
             tools=Tools(self.search, self.interpreter),
         )
 

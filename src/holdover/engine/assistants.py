@@ -27,7 +27,7 @@ from holdover.wire.tools import (
 )
 
 from .core import Core, RetryKey, encode, references_told, repeatable
-from .tool_resources import merged, provide, required, settled
+from .tool_resources import merged, named_files, provide, required, settled
 
 T = TypeVar("T")
 
@@ -127,7 +127,13 @@ class AssistantOperations(Core):
             return await self._store.create(
                 [
                     *provided.made,
-                    NewObject(kind="assistant", id=assistant.id, created_at=now, document=document),
+                    NewObject(
+                        kind="assistant",
+                        id=assistant.id,
+                        created_at=now,
+                        document=document,
+                        file_ids=named_files(assistant.tool_resources),
+                    ),
                 ],
                 reply=document,
                 requires=provided.requires,
@@ -159,7 +165,9 @@ class AssistantOperations(Core):
         requires = required(body.tool_resources)
 
         def change(document: bytes) -> Modification:
-            return Modification(encode(modified_assistant(_decode(document), body)), requires)
+            assistant = modified_assistant(_decode(document), body)
+            file_ids = named_files(assistant.tool_resources) if body.tool_resources is not UNSET else None
+            return Modification(encode(assistant), requires, file_ids=file_ids)
 
         return await self._modified("assistant", assistant_id, change)
 

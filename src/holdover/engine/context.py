@@ -25,6 +25,7 @@ from holdover.models.protocol import (
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat
 from holdover.wire.messages import (
     FileCitationAnnotation,
+    ImageFilePart,
     ImageURLPart,
     Message,
     RefusalPart,
@@ -55,6 +56,10 @@ TURN_TOKENS = 4
 
 class NoRoom(Exception):
     """Not even the newest message fits the limit."""
+
+
+class FileImage(ImageInput, frozen=True):
+    """An image that is an uploaded file: ``url`` is the file's id, until its content is put in the place of that."""
 
 
 #: The built-in tools as the model is offered them.
@@ -149,6 +154,8 @@ def turn_of(message: Message) -> Turn:
             content.append(TextInput(part.text.value))
         elif isinstance(part, ImageURLPart):
             content.append(ImageInput(part.image_url.url, part.image_url.detail or "auto"))
+        elif isinstance(part, ImageFilePart):  # what the file holds is put in its place when it is known what fits
+            content.append(FileImage(part.image_file.file_id, part.image_file.detail or "auto"))
     return UserTurn(content)
 
 

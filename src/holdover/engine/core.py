@@ -8,17 +8,20 @@ from contextlib import contextmanager
 
 import msgspec
 
-from holdover.errors import NotFoundError
+from holdover.errors import InternalServerError, NotFoundError
 from holdover.store.protocol import (
     OWNERS,
     Kind,
     MissingReference,
     Modification,
+    Reference,
     Repeatable,
     Store,
+    TooLate,
     UnknownCursor,
 )
 from holdover.wire import ids
+from holdover.wire.files import FileQuery
 from holdover.wire.pages import DEFAULT_LIMIT, PageQuery, splice_page
 from holdover.wire.refusals import shortened
 
@@ -86,22 +89,25 @@ class Core:
     async def _page(
         self,
         kind: Kind,
-        query: PageQuery,
+        query: PageQuery | FileQuery,
         *,
         owner: str | None = None,
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
+        purpose: str | None = None,
+        default_limit: int = DEFAULT_LIMIT,
     ) -> bytes:
         try:
             page = await self._store.page(
                 kind,
-                limit=query.limit or DEFAULT_LIMIT,
+                limit=query.limit or default_limit,
                 ascending=query.order == "asc",
                 after=query.after or None,
-                before=query.before or None,
+                before=getattr(query, "before", None) or None,
                 owner=owner,
                 run_id=run_id,
                 labels=labels,
+                purpose=purpose,
             )
         except UnknownCursor as unknown:
             raise not_found(kind, unknown.id) from None
@@ -132,12 +138,15 @@ def references_told() -> Iterator[None]:
         raise not_found(missing.reference.kind, missing.reference.id) from None
 
 
-def refuse_files(file_ids: Sequence[str]) -> None:
-    """Say that a file does not exist.
+@contextmanager
+def deadline_kept() -> Iterator[None]:
+    """Turn a deadline that is past into an error that says to come again."""
+    try:
+        yield
+    except TooLate as late:
+        raise InternalServerError("The file came too long ago; send it again.", status=503) from late
 
-    Raises:
-        NotFoundError: There is an id among them.
-    """
-    # Files cannot be uploaded yet, so every id of one refers to nothing.
-    for each in file_ids:
-        raise not_found("file", each)
+
+def references(file_ids: Sequence[str]) -> list[Reference]:
+    """Return what must exist for files to be named."""
+    return [Reference("file", each) for each in dict.fromkeys(file_ids)]

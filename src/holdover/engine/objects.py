@@ -13,27 +13,30 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from holdover.models.protocol import Models
-from holdover.store.protocol import Store
+from holdover.store.protocol import Blobs, Store
 
 from .acting import Tools
 from .assistants import AssistantOperations
 from .broadcast import Broadcast, EventStream, TooSlow
 from .core import RetryKey
 from .driver import Work
+from .files import FileContent, Received
 from .messages import MessageOperations
 from .models import ModelOperations
 from .runs import RunOperations
+from .uploads import UploadOperations
 from .worker import Worker
 
-__all__ = ["Engine", "EventStream", "RetryKey", "TooSlow"]
+__all__ = ["Engine", "EventStream", "FileContent", "Received", "RetryKey", "TooSlow"]
 
 
-class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperations):
+class Engine(AssistantOperations, RunOperations, MessageOperations, UploadOperations, ModelOperations):
     """Carries out every operation of the table, and drives runs.
 
     Args:
         store: Where objects are kept.
         models: Who answers.
+        blobs: Where the bytes of files are kept.
         run_lifetime_s: Seconds after which a run that has not ended expires.
         lease_s: Seconds without a sign of life after which a run is taken from its worker.
         max_runs: How many runs are driven here at the same time.
@@ -46,6 +49,7 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         self,
         store: Store,
         models: Models,
+        blobs: Blobs,
         *,
         run_lifetime_s: float = 600.0,
         lease_s: float = 10.0,
@@ -57,16 +61,23 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
     ) -> None:
         super().__init__(store, **options)
         self._models = models
+        self._blobs = blobs
+        self._sleep = sleep
+        self._sweeping: asyncio.Task[None] | None = None
         self._run_lifetime_s = run_lifetime_s
         self._broadcast = Broadcast()
-        work = Work(store, models, self._broadcast, new_id=self._new_id, tools=tools, sleep=sleep)
+        work = Work(store, models, self._broadcast, new_id=self._new_id, blobs=blobs, tools=tools, sleep=sleep)
         name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
         self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
 
     async def start(self) -> None:
-        """Begin to look for runs."""
+        """Begin to look for runs, and to sweep."""
         await self._worker.start()
+        self._sweeping = asyncio.create_task(self._sweep_for_ever(self._sleep), name="holdover-sweep")
 
     async def stop(self, drain_s: float = 0.0) -> None:
         """Finish the runs under way, for so many seconds; the rest goes back to the queue."""
         await self._worker.stop(drain_s)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)

@@ -49,7 +49,7 @@ from .broadcast import Broadcast, EventStream
 from .core import Core, RetryKey, encode, references_told, repeatable
 from .driver import run_frame, streamed_run
 from .lifecycle import decode_run, state_of
-from .messages import new_messages
+from .messages import files_of, new_messages
 from .steps import page_as_read, step_as_read, without_passages
 from .threads import ThreadOperations, as_read
 from .turn import step_frame
@@ -121,7 +121,7 @@ class RunOperations(ThreadOperations, Core):
         return await self._started(
             run,
             [*added],
-            requires=[Reference("thread", thread_id)],
+            requires=[Reference("thread", thread_id), *files_of(body.additional_messages or [])],
             streams=is_streamed(body),
             operation=f"create_run {thread_id}",
             retry_key=retry_key,

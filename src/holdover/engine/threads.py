@@ -13,8 +13,8 @@ from holdover.wire.threads import CreateThread, ModifyThread, Thread, ThreadDele
 from holdover.wire.tools import ToolResources
 
 from .core import Core, RetryKey, encode, references_told, repeatable
-from .messages import new_messages
-from .tool_resources import merged, provide, required, settled
+from .messages import files_of, new_messages
+from .tool_resources import merged, named_files, provide, required, settled
 
 #: How a thread without resources ends when it is made or changed, and how it ends when it is read: the recordings
 #: show an empty list of the code interpreter only then.
@@ -76,7 +76,6 @@ class ThreadOperations(Core):
         """Return a thread and all that is made with it.
 
         Raises:
-            NotFoundError: The body names a file.
             BadRequestError: A message says nothing.
         """
         provided = provide(body.tool_resources, now=now, entropy=self._entropy)
@@ -87,9 +86,15 @@ class ThreadOperations(Core):
             bodies, ids=[self._new_id("message") for _ in bodies], thread_id=thread.id, created_at=now
         )
         stored = NewObject(
-            kind="thread", id=thread.id, created_at=now, document=document, labels=thread.metadata or None
+            kind="thread",
+            id=thread.id,
+            created_at=now,
+            document=document,
+            labels=thread.metadata or None,
+            file_ids=named_files(thread.tool_resources),
         )
-        return NewThread(thread.id, document, [*provided.made, stored, *messages], provided.requires)
+        requires = [*provided.requires, *files_of(bodies)]
+        return NewThread(thread.id, document, [*provided.made, stored, *messages], requires)
 
     async def get_thread(self, thread_id: str) -> bytes:
         """Return a thread.
@@ -117,7 +122,8 @@ class ThreadOperations(Core):
 
         def change(document: bytes) -> Modification:
             thread = modified_thread(_decode(document), body)
-            return Modification(encode(thread), requires, thread.metadata or {})
+            file_ids = named_files(thread.tool_resources) if body.tool_resources is not UNSET else None
+            return Modification(encode(thread), requires, thread.metadata or {}, file_ids)
 
         return await self._modified("thread", thread_id, change)
 

@@ -16,10 +16,9 @@ import asyncio
 import contextlib
 import math
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,7 +26,11 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 
-from . import paging
+from . import paging, postgres_files
+from .postgres_query import Connection, Query
+from .postgres_query import fetch_rows as _rows
+from .postgres_query import fetch_value as _value
+from .postgres_query import storable as _storable
 from .protocol import (
     KINDS,
     OWNERS,
@@ -40,12 +43,15 @@ from .protocol import (
     Modification,
     NewObject,
     Page,
+    Part,
     Reference,
     Repeatable,
     RunChange,
     RunRow,
     ThreadBusy,
     UnknownCursor,
+    UploadChange,
+    UploadRow,
     reused_key,
 )
 from .statements import for_case, load_migrations, load_statements
@@ -56,7 +62,6 @@ except ModuleNotFoundError as missing:
     raise ConfigurationError("PostgreSQL needs a driver: pip install 'holdover[postgres]'.") from missing
 
 T = TypeVar("T")
-Connection = Any  # asyncpg's, or the pool's stand-in for one
 Work = Callable[[Connection], Awaitable[T]]
 
 TABLES: dict[Kind, str] = {
@@ -66,6 +71,7 @@ TABLES: dict[Kind, str] = {
     "message": "messages",
     "run": "runs",
     "step": "steps",
+    **postgres_files.TABLES,
 }
 
 #: The first half of every advisory lock's number ("HoLd"); the second is 0 for migrations, or that of a kind.
@@ -110,27 +116,6 @@ BEGIN = (
 )
 BEGIN_UNFLUSHED = f"{BEGIN}; SET LOCAL synchronous_commit = off"
 
-_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
-
-
-class Query:
-    """A statement with named parameters, numbered as the database wants them."""
-
-    __slots__ = ("_names", "sql")
-
-    def __init__(self, text: str) -> None:
-        self._names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
-        self.sql = _PARAMETER.sub(lambda match: f"${self._names.index(match[1]) + 1}", text)
-
-    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
-        return [_storable(given[name]) for name in self._names]
-
-
-def _storable(value: Any) -> Any:
-    # Text cannot hold NUL here. No id has one, so a look-up finds nothing either way; a document is bytes and keeps it.
-    return value.replace("\0", "\ufffd") if type(value) is str and "\0" in value else value
-
-
 _statements = load_statements("postgres", "objects.sql") | load_statements("postgres", "runs.sql")
 
 
@@ -148,11 +133,13 @@ GET = _for_each_kind("get", locked=False)
 GET_LOCKED = _for_each_kind("get", locked=True)
 EXISTS = _for_each_kind("exists")
 CURSOR = _for_each_kind("cursor")
-#: By direction (upwards or not), and by whether one run's objects are asked for.
+#: By direction (upwards or not), and by what is asked for: one run's objects, or files of one purpose.
 SCAN = {
-    (upwards, run): _for_each_kind("scan_upwards" if upwards else "scan_downwards", run=run)
+    (upwards, of): _for_each_kind(
+        "scan_upwards" if upwards else "scan_downwards", run=of == "run", purpose=of == "purpose"
+    )
     for upwards in (True, False)
-    for run in (True, False)
+    for of in (None, "run", "purpose")
 }
 #: Threads that have certain labels, by direction.
 SCAN_LABELLED = {True: _query("scan_labelled_upwards"), False: _query("scan_labelled_downwards")}
@@ -245,6 +232,7 @@ class PostgresStore:
         owner: str | None = None,
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
+        purpose: str | None = None,
     ) -> Page:
         async def work(connection: Connection) -> Page:
             scan = paging.plan(
@@ -258,8 +246,9 @@ class PostgresStore:
                 "limit": limit + 1,
                 "owner": owner,
                 "run_id": run_id,
+                "purpose": purpose,
             }
-            statement = SCAN[scan.upwards, run_id is not None][kind]
+            statement = SCAN[scan.upwards, "run" if run_id is not None else "purpose" if purpose else None][kind]
             if labels:
                 (key, value), *others = labels.items()
                 given |= {"key": key, "value": value} | _pairs(dict(others))
@@ -323,6 +312,8 @@ class PostgresStore:
             if modification.labels is not None:
                 await _value(connection, UNLABEL, id=identifier)
                 await _value(connection, LABEL, id=identifier, **_pairs(modification.labels))
+            if modification.file_ids is not None:
+                await postgres_files.name_files(connection, kind, identifier, modification.file_ids)
             return modification.document
 
         return await self._write(work)
@@ -339,6 +330,49 @@ class PostgresStore:
             return await _value(connection, DELETE[kind], id=identifier, owner=owner) is not None
 
         return await self._write(work)
+
+    # Files
+
+    async def delete_file(self, file_id: str, without: Callable[[Kind, bytes], bytes]) -> bool:
+        async def work(connection: Connection) -> bool:
+            await postgres_files.forget_file(connection, file_id, without, REPLACE)
+            return await _value(connection, DELETE["file"], id=file_id, owner=None) is not None
+
+        return await self._write(work)
+
+    async def change_upload(
+        self,
+        upload_id: str,
+        change: Callable[[UploadRow], UploadChange],
+        *,
+        repeatable: Repeatable | None = None,
+    ) -> bytes | None:
+        async def work(connection: Connection) -> bytes | None:
+            if repeatable is not None:
+                earlier = await _earlier_reply(connection, repeatable)
+                if earlier is not None:
+                    return earlier
+            reply = await postgres_files.change_upload(connection, upload_id, change)
+            if repeatable is not None and reply is not None:
+                await _remember(connection, repeatable, reply)
+            return reply
+
+        return await self._write(work)
+
+    async def identity(self) -> str:
+        return await self._read(postgres_files.identity)
+
+    async def list_parts(self, upload_id: str) -> Sequence[Part]:
+        return await self._read(lambda connection: postgres_files.parts(connection, upload_id))
+
+    async def find_file(self, file_id: str) -> tuple[bytes, str] | None:
+        return await self._read(lambda connection: postgres_files.find(connection, file_id))
+
+    async def list_expired(self, kind: Literal["file", "upload"], limit: int) -> Sequence[str]:
+        return await self._read(lambda connection: postgres_files.expired(connection, kind, limit))
+
+    async def named_digests(self, digests: Sequence[str]) -> set[str]:
+        return await self._read(lambda connection: postgres_files.named_digests(connection, digests))
 
     # Runs
 
@@ -494,16 +528,6 @@ class _Clock:
 # ------------------------------------------------------------------------------------- in a transaction
 
 
-async def _value(connection: Connection, query: Query, **given: Any) -> Any:
-    """Return the first column of the first row; ``None`` if there is no row."""
-    return await connection.fetchval(query.sql, *query.arguments(given))
-
-
-async def _rows(connection: Connection, query: Query, **given: Any) -> list[Any]:
-    rows: list[Any] = await connection.fetch(query.sql, *query.arguments(given))
-    return rows
-
-
 @contextlib.asynccontextmanager
 async def _transaction(connection: Connection, begin: str = BEGIN) -> AsyncIterator[None]:
     try:
@@ -553,9 +577,14 @@ async def _insert(connection: Connection, each: NewObject) -> None:
         if lease is None:
             await _notify(connection, "queued", each.id)
         return
+    if each.file is not None:
+        await postgres_files.insert(connection, each)
+        return
     await _value(connection, INSERT[each.kind], **given)
     if each.labels:
         await _value(connection, LABEL, id=each.id, **_pairs(each.labels))
+    if each.file_ids:
+        await postgres_files.name_files(connection, each.kind, each.id, each.file_ids)
 
 
 async def _change(connection: Connection, row: RunRow, make: Callable[[RunRow], RunChange | None]) -> Changed:

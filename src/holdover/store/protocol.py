@@ -2,11 +2,14 @@
 
 A stored object is a *document*: the wire's JSON, encoded once when it is written and never decoded to be read.
 Beside it stand only the columns that are searched. Every write is one transaction and is durable when it returns.
+
+The bytes of files are kept elsewhere (`Blobs`), and named by rows of the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,13 +17,29 @@ import msgspec
 from holdover.errors import BadRequestError
 
 #: The kinds of objects that a store keeps, each in a table of its own.
-Kind = Literal["assistant", "vector_store", "thread", "message", "run", "step"]
-KINDS: tuple[Kind, ...] = ("assistant", "vector_store", "thread", "message", "run", "step")
+Kind = Literal["assistant", "vector_store", "thread", "message", "run", "step", "file", "upload", "upload_part"]
+KINDS: tuple[Kind, ...] = (
+    "assistant",
+    "vector_store",
+    "thread",
+    "message",
+    "run",
+    "step",
+    "file",
+    "upload",
+    "upload_part",
+)
 #: Kinds whose objects belong to another object and are deleted with it, and the kind of that.
-OWNERS: dict[Kind, Kind] = {"message": "thread", "run": "thread", "step": "run"}
+OWNERS: dict[Kind, Kind] = {"message": "thread", "run": "thread", "step": "run", "upload_part": "upload"}
+#: Kinds whose objects name files that are taken out of them when a file is deleted, in an order in which to lock them.
+FILE_USERS: tuple[Kind, ...] = ("assistant", "thread")
 
 #: How long the answer to a request with an ``Idempotency-Key`` is remembered, in seconds.
 REPLY_LIFETIME_S = 24 * 60 * 60
+#: For how long bytes that came are left alone by the sweep, in seconds.
+GRACE_S = 3600.0
+#: For how long after they came bytes may be named, in seconds.
+DEADLINE_S = 1800.0
 
 
 class NewObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +51,8 @@ class NewObject(msgspec.Struct, frozen=True, kw_only=True):
         extra: JSON that is kept beside the document and never sent.
         labels: Pairs that a list can be filtered by: a thread's metadata.
         run: What is searched of a run.
+        file: What is searched of a file, an upload or a part of one.
+        file_ids: Files that are taken out of an assistant or a thread when they are deleted.
     """
 
     kind: Kind
@@ -43,6 +64,26 @@ class NewObject(msgspec.Struct, frozen=True, kw_only=True):
     extra: bytes | None = None
     labels: Mapping[str, str] | None = None
     run: RunColumns | None = None
+    file: FileColumns | None = None
+    file_ids: Sequence[str] = ()
+
+
+class FileColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """What is searched of a file, an upload or a part of one, beside its document.
+
+    Attributes:
+        digest: By which its bytes are found: their SHA-256, in hexadecimal; ``None`` for an upload.
+        bytes: How many they are, or are to be.
+        expires_at: When it goes by itself, in Unix seconds; ``None``: never.
+        deadline: The database's time, in Unix seconds, from which on nobody promises that the bytes are still there: it
+            is not added then. ``None`` where no bytes came.
+    """
+
+    digest: str | None = None
+    bytes: int
+    purpose: str | None = None
+    expires_at: float | None = None
+    deadline: float | None = None
 
 
 class RunColumns(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,11 +149,19 @@ class UnknownCursor(Exception):
 
 
 class Modification(msgspec.Struct, frozen=True):
-    """What an object becomes, and what must exist for that. ``labels`` replace those it has; ``None`` keeps them."""
+    """What an object becomes, and what must exist for that.
+
+    ``labels`` and ``file_ids`` (see `NewObject`) replace those it has; ``None`` keeps them.
+    """
 
     document: bytes
     requires: Sequence[Reference] = ()
     labels: Mapping[str, str] | None = None
+    file_ids: Sequence[str] | None = None
+
+
+class TooLate(Exception):
+    """The deadline of a file's bytes is past: they may have been swept away. Nothing was written."""
 
 
 class ThreadBusy(Exception):
@@ -193,6 +242,40 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
         return self.row.epoch + (self.change is not None and isinstance(self.change.lease, Lease))
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A part of an upload: where its bytes are found, and how many they are."""
+
+    id: str
+    digest: str
+    bytes: int
+
+
+class UploadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload as the store has it, read inside the transaction that is to change it. ``parts`` are in no order."""
+
+    document: bytes
+    extra: bytes | None
+    parts: Sequence[Part]
+    now: float
+
+
+class UploadChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of an upload, and what is written with it in the same transaction.
+
+    Attributes:
+        document, expires_at: Its new ones.
+        added: A part, or the file that it came to.
+        drops_parts: Whether its parts go away.
+        reply: What the request is answered with; the upload's document otherwise.
+    """
+
+    document: bytes
+    expires_at: float | None
+    added: Sequence[NewObject] = ()
+    drops_parts: bool = False
+    reply: bytes | None = None
+
+
 #: What is told to workers of all processes: a run's status and its id. A hint: it may be lost, never relied on.
 Hint = Callable[[str, str], None]
 
@@ -214,12 +297,14 @@ class Store(Protocol):
         owner: str | None = None,
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
+        purpose: str | None = None,
     ) -> Page:
         """Return up to ``limit`` objects, exactly in the order of their creation (or its reverse).
 
         ``after`` and ``before`` are ids, themselves left out; with ``before`` alone the objects nearest to it are
         returned. The id of a deleted object still marks its place. Of kinds with owners, those of one owner are
-        listed; ``run_id`` lists only what that run made, ``labels`` only objects that have all of these pairs.
+        listed; ``run_id`` lists only what that run made, ``labels`` only objects that have all of these pairs,
+        ``purpose`` only files of that purpose.
 
         Raises:
             UnknownCursor: An id is not that of any object of this kind, present or deleted.
@@ -241,6 +326,7 @@ class Store(Protocol):
 
         Raises:
             MissingReference: Something in ``requires`` does not exist. Told before `ThreadBusy`.
+            TooLate: The bytes of a file came too long ago.
             ThreadBusy: The thread that was to be idle has an active run.
             BadRequestError: The key was used for another request.
         """
@@ -257,7 +343,49 @@ class Store(Protocol):
         """
 
     async def delete(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bool:
-        """Delete an object and all that belongs to it; return whether there was one."""
+        """Delete an object and all that belongs to it; return whether there was one. Files have `delete_file`."""
+
+    # Files
+
+    async def delete_file(self, file_id: str, without: Callable[[Kind, bytes], bytes]) -> bool:
+        """Delete a file; return whether there was one. Its bytes are left to who sweeps them.
+
+        Args:
+            without: Returns the document of an object that names the file as it is without that; quick and pure.
+        """
+
+    async def change_upload(
+        self,
+        upload_id: str,
+        change: Callable[[UploadRow], UploadChange],
+        *,
+        repeatable: Repeatable | None = None,
+    ) -> bytes | None:
+        """Change an upload by what ``change`` makes of its row; return the reply, ``None`` if there is no such upload.
+
+        ``change`` must be quick and pure: it runs inside the transaction, which holds the row, perhaps more than once.
+        What it raises is raised here. With ``repeatable``, a request that was carried out before changes nothing and
+        is answered as it was then.
+
+        Raises:
+            TooLate: The bytes of what it adds came too long ago.
+            BadRequestError: The key was used for another request.
+        """
+
+    async def list_parts(self, upload_id: str) -> Sequence[Part]:
+        """Return the parts of an upload, in no order."""
+
+    async def identity(self) -> str:
+        """Return what tells this database from all others: letters and digits that were drawn when it was made."""
+
+    async def find_file(self, file_id: str) -> tuple[bytes, str] | None:
+        """Return a file's document and the digest of its bytes, ``None`` if there is none."""
+
+    async def list_expired(self, kind: Literal["file", "upload"], limit: int) -> Sequence[str]:
+        """Return ids of up to ``limit`` files or uploads that are past their expiry, the oldest due first."""
+
+    async def named_digests(self, digests: Sequence[str]) -> set[str]:
+        """Return those of these digests that a file or a part of an upload has."""
 
     # Runs
 
@@ -331,3 +459,57 @@ def reused_key(key: str) -> BadRequestError:
         param="Idempotency-Key",
         code="idempotency_key_reused",
     )
+
+
+# ------------------------------------------------------------------------------------------- bytes
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """Bytes that were received: their SHA-256, how many they are, and their MD5; both digests in hexadecimal."""
+
+    digest: str
+    bytes: int
+    md5: str
+
+
+class TooManyBytes(Exception):
+    """More bytes came than were to be taken; nothing is kept of them."""
+
+
+class Blobs(Protocol):
+    """Keeps bytes. All methods may be called from one event loop only."""
+
+    async def receive(self, parts: AsyncIterator[bytes], *, limit_bytes: int) -> Blob:
+        """Take bytes as they come; they are durable when this returns. Whatever ``parts`` raises is raised here.
+
+        Raises:
+            TooManyBytes: There are more than ``limit_bytes``.
+            InternalServerError: They could not be written.
+        """
+
+    def read(self, digest: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Give bytes in blocks, from ``start`` up to and without ``end``. Close the iterator that is not used up.
+
+        Raises:
+            InternalServerError: They are not there, or cannot be read.
+        """
+
+    def local(self, digest: str) -> AbstractAsyncContextManager[str]:
+        """Lend a path at which the bytes can be read by another process; nobody may write there.
+
+        Raises:
+            InternalServerError: They are not there.
+        """
+
+    def settled(self) -> AsyncIterator[Sequence[str]]:
+        """Give the digests of bytes that came longer ago than `GRACE_S`, in batches; drop what the dead left half-way.
+
+        Raises:
+            InternalServerError: They cannot be listed.
+        """
+
+    async def delete(self, digest: str) -> None:
+        """Take away bytes that no row names, unless they came within `GRACE_S`. For the sweep only."""
+
+    async def close(self) -> None:
+        """End."""

@@ -22,14 +22,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import msgspec
 
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 
-from . import paging
+from . import paging, sqlite_files
 from .protocol import (
     KINDS,
     OWNERS,
@@ -42,12 +42,15 @@ from .protocol import (
     Modification,
     NewObject,
     Page,
+    Part,
     Reference,
     Repeatable,
     RunChange,
     RunRow,
     ThreadBusy,
     UnknownCursor,
+    UploadChange,
+    UploadRow,
     reused_key,
 )
 from .statements import for_case, load_migrations, load_statements
@@ -61,6 +64,7 @@ TABLES: dict[Kind, str] = {
     "message": "messages",
     "run": "runs",
     "step": "steps",
+    **sqlite_files.TABLES,
 }
 
 #: Marks a file as ours ("HoLd"), so that another program's database is not taken for one.
@@ -94,11 +98,13 @@ def _for_each_kind(name: str, **cases: bool) -> dict[Kind, str]:
 GET = _for_each_kind("get")
 EXISTS = _for_each_kind("exists")
 CURSOR = _for_each_kind("cursor")
-#: By direction (upwards or not), and by whether one run's objects are asked for.
+#: By direction (upwards or not), and by what is asked for: one run's objects, or files of one purpose.
 SCAN = {
-    (upwards, run): _for_each_kind("scan_upwards" if upwards else "scan_downwards", run=run)
+    (upwards, of): _for_each_kind(
+        "scan_upwards" if upwards else "scan_downwards", run=of == "run", purpose=of == "purpose"
+    )
     for upwards in (True, False)
-    for run in (True, False)
+    for of in (None, "run", "purpose")
 }
 #: Threads that have certain labels, by direction.
 SCAN_LABELLED = {True: _statements["scan_labelled_upwards"], False: _statements["scan_labelled_downwards"]}
@@ -203,6 +209,7 @@ class SQLiteStore:
         owner: str | None = None,
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
+        purpose: str | None = None,
     ) -> Page:
         with _Translated():
             self._begin_reading()
@@ -211,8 +218,9 @@ class SQLiteStore:
                 after=self._place(kind, after, owner),
                 before=self._place(kind, before, owner),
             )
-            given = {"low": scan.low, "high": scan.high, "limit": limit + 1, "owner": owner, "run_id": run_id}
-            statement = SCAN[scan.upwards, run_id is not None][kind]
+            given: dict[str, Any] = {"low": scan.low, "high": scan.high, "limit": limit + 1}
+            given |= {"owner": owner, "run_id": run_id, "purpose": purpose}
+            statement = SCAN[scan.upwards, "run" if run_id is not None else "purpose" if purpose else None][kind]
             if labels:
                 (key, value), *others = labels.items()
                 given |= {"key": key, "value": value, "others": msgspec.json.encode(dict(others)).decode()}
@@ -280,6 +288,9 @@ class SQLiteStore:
             columns = (each.id, each.owner, each.created_at, each.document, each.extra, run.status)
             connection.execute(INSERT_RUN, (*columns, worker, until, run.expires_at))
             return
+        if each.file is not None:
+            sqlite_files.insert(connection, each, self.now())
+            return
         connection.execute(
             INSERT[each.kind],
             {
@@ -293,6 +304,8 @@ class SQLiteStore:
         )
         if each.labels:
             _label(connection, each.id, each.labels)
+        if each.file_ids:
+            sqlite_files.name_files(connection, each.kind, each.id, each.file_ids)
 
     async def modify(
         self, kind: Kind, identifier: str, change: Callable[[bytes], Modification], *, owner: str | None = None
@@ -307,6 +320,8 @@ class SQLiteStore:
             if modification.labels is not None:
                 connection.execute(UNLABEL, (identifier,))
                 _label(connection, identifier, modification.labels)
+            if modification.file_ids is not None:
+                sqlite_files.name_files(connection, kind, identifier, modification.file_ids)
             return modification.document
 
         return await self._writer.run(work)
@@ -323,6 +338,59 @@ class SQLiteStore:
         if ended is not None:
             self._hint("deleted", ended)
         return was_there
+
+    # Files
+
+    async def delete_file(self, file_id: str, without: Callable[[Kind, bytes], bytes]) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            def replace(kind: Kind, identifier: str, document: bytes) -> None:
+                connection.execute(REPLACE[kind], {"id": identifier, "document": document})
+
+            sqlite_files.forget_file(connection, file_id, without, replace)
+            which = {"id": file_id, "owner": None}
+            connection.execute(BURY["file"], which)
+            return connection.execute(DELETE["file"], which).rowcount > 0
+
+        return await self._writer.run(work)
+
+    async def change_upload(
+        self,
+        upload_id: str,
+        change: Callable[[UploadRow], UploadChange],
+        *,
+        repeatable: Repeatable | None = None,
+    ) -> bytes | None:
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            if repeatable is not None:
+                earlier = _earlier_reply(connection, repeatable)
+                if earlier is not None:
+                    return earlier
+            reply = sqlite_files.change_upload(connection, upload_id, change, self.now())
+            if repeatable is not None and reply is not None:
+                _remember(connection, repeatable, reply)
+            return reply
+
+        return await self._writer.run(work)
+
+    async def identity(self) -> str:
+        return self._read(sqlite_files.identity)
+
+    async def list_parts(self, upload_id: str) -> Sequence[Part]:
+        return self._read(lambda reader: sqlite_files.parts(reader, upload_id))
+
+    async def find_file(self, file_id: str) -> tuple[bytes, str] | None:
+        return self._read(lambda reader: sqlite_files.find(reader, file_id))
+
+    async def list_expired(self, kind: Literal["file", "upload"], limit: int) -> Sequence[str]:
+        return self._read(lambda reader: sqlite_files.expired(reader, kind, self.now(), limit))
+
+    async def named_digests(self, digests: Sequence[str]) -> set[str]:
+        return self._read(lambda reader: sqlite_files.named_digests(reader, digests))
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with _Translated():
+            self._begin_reading()
+            return work(self._reader)
 
     # Runs
 

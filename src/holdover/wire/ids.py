@@ -18,6 +18,8 @@ PREFIXES: dict[str, str] = {
     "call": "call_",
     "file": "file-",
     "vector_store": "vs_",
+    "upload": "upload_",
+    "upload_part": "part_",
 }
 
 #: The noun in "No … found with id", by kind.
@@ -30,6 +32,8 @@ NOUNS: dict[str, str] = {
     "call": "tool call",
     "file": "file",
     "vector_store": "vector store",
+    "upload": "upload",
+    "upload_part": "part",
 }
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -47,6 +51,11 @@ def new_id(kind: str, entropy: Entropy = os.urandom) -> str:
 def new_vector_store_id(now: int, entropy: Entropy = os.urandom) -> str:
     """Return a new vector store id: eight hexadecimal digits of the time in seconds, then 24 random ones."""
     return f"vs_{now & 0xFFFFFFFF:08x}{entropy(12).hex()}"
+
+
+def new_upload_id(kind: str, entropy: Entropy = os.urandom) -> str:
+    """Return a new id of an upload or of a part of one: its prefix and 32 hexadecimal digits."""
+    return PREFIXES[kind] + entropy(16).hex()
 
 
 def new_request_id(entropy: Entropy = os.urandom) -> str:

@@ -1,6 +1,6 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name, {number} its number among
--- locks; lines that begin with [owned] are for kinds whose objects have an owner, those with [run] for lists of what one
--- run made, those with [locked] for reading what is then changed, others for all.
+-- locks; lines that begin with [owned] are for kinds whose objects have an owner, those with [run] and [purpose] for lists of
+-- what one run made or of one purpose, those with [locked] for reading what is then changed, others for all.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
@@ -23,12 +23,14 @@ SELECT coalesce(
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
+[purpose] AND purpose = :purpose
 ORDER BY seq LIMIT :limit
 
 -- name: scan_downwards
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
+[purpose] AND purpose = :purpose
 ORDER BY seq DESC LIMIT :limit
 
 -- name: insert

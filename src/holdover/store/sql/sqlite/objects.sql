@@ -1,5 +1,5 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name; lines that begin with [owned] are
--- for kinds whose objects have an owner, those with [run] for lists of what one run made, others for all.
+-- for kinds whose objects have an owner, those with [run] and [purpose] for lists of what one run made or of one purpose, others for all.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
@@ -19,12 +19,14 @@ LIMIT 1
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
+[purpose] AND purpose = :purpose
 ORDER BY seq LIMIT :limit
 
 -- name: scan_downwards
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
+[purpose] AND purpose = :purpose
 ORDER BY seq DESC LIMIT :limit
 
 -- name: insert
