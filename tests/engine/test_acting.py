@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdover.engine.acting import Made, ToolFailure, Tools
+from holdover.engine.acting import Made, Room, ToolFailure, Tools
 from holdover.engine.objects import Engine, EventStream
 from holdover.engine.references import FOLDER
 from holdover.engine.turn import References
@@ -100,7 +100,7 @@ class Searching:
         self.queries: list[str] = []
         self.hangs = False
 
-    async def search(self, run: Run, query: str) -> FileSearchCallDetails:
+    async def search(self, run: Run, query: str, room: Room) -> FileSearchCallDetails:
         self.queries.append(query)
         if self.hangs:
             self._at_work.set()

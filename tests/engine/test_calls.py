@@ -82,13 +82,15 @@ def test_what_code_comes_to_is_told_behind_it() -> None:
     assert call.grow('{"code": "1') == {"input": "1"}
     assert call.grow('"}') is None
     assert call.answer([CodeLogs(logs="1\n")]) == {"outputs": [{"index": 0, "type": "logs", "logs": "1\n"}]}
+    assert call.answer([CodeLogs(logs="2\n")]) == {"outputs": [{"index": 0, "type": "logs", "logs": "2\n"}]}
     assert call.answer([CodeImage(image=CodeImageFile(file_id="file-1"))]) == {
         "outputs": [{"index": 1, "type": "image", "image": {"file_id": "file-1"}}]
     }
     assert call.answer([]) is None
     details = msgspec.to_builtins(call.details())
     assert details["code_interpreter"]["input"] == "1"
-    assert [each["type"] for each in details["code_interpreter"]["outputs"]] == ["logs", "image"]
+    logs, image = details["code_interpreter"]["outputs"]
+    assert (logs["logs"], image["type"]) == ("1\n2\n", "image")
 
 
 def test_a_search_is_told_of_when_it_is_done() -> None:

@@ -6,7 +6,7 @@ the words of whoever could mend it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -42,11 +42,18 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     images: Sequence[str] = ()
 
 
+class Room(msgspec.Struct, frozen=True):
+    """How many tokens passages may take, and how they are counted."""
+
+    tokens: int
+    count: Callable[[str], int]
+
+
 class Search(Protocol):
     """Searches the files that a run may see."""
 
-    async def search(self, run: Run, query: str) -> FileSearchCallDetails:
-        """Return what was found, the best first, with its passages.
+    async def search(self, run: Run, query: str, room: Room) -> FileSearchCallDetails:
+        """Return what was found, the best first, with its passages, as much of it as there is room for.
 
         Raises:
             ToolFailure: It cannot be searched.
@@ -73,11 +80,11 @@ class Tools:
         self._search = search
         self._interpreter = interpreter
 
-    async def search(self, run: Run, query: str) -> FileSearchCallDetails:
+    async def search(self, run: Run, query: str, room: Room) -> FileSearchCallDetails:
         """Search the files that a run may see. See `Search.search`."""
         if self._search is None:
             raise ToolFailure("This service cannot search files: it was started without file search.")
-        return await self._search.search(run, query)
+        return await self._search.search(run, query, room)
 
     def present(self, found: FileSearchCallDetails, ordinal: int) -> str:
         """Return what the model is told of a search. See `Search.present`."""

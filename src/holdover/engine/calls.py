@@ -17,6 +17,7 @@ from holdover.wire.runs import Run
 from holdover.wire.steps import (
     CodeInterpreterCall,
     CodeInterpreterCallDetails,
+    CodeLogs,
     CodeOutput,
     FileSearchCall,
     FileSearchCallDetails,
@@ -96,18 +97,16 @@ class CodeCall(GrowingCall):
         return self._told(self._code.end())
 
     def answer(self, outputs: Sequence[CodeOutput]) -> Member | None:
-        """Take what the code came to and return what a delta tells of it."""
-        first = len(self._outputs)
-        self._outputs += outputs
-        return (
-            {
-                "outputs": [
-                    {"index": index, **msgspec.to_builtins(output)} for index, output in enumerate(outputs, first)
-                ]
-            }
-            if outputs
-            else None
-        )
+        """Take what the code came to and return what a delta tells of it. Logs that follow each other are one."""
+        told = []
+        for output in outputs:
+            last = self._outputs[-1] if self._outputs else None
+            if isinstance(output, CodeLogs) and isinstance(last, CodeLogs):
+                self._outputs[-1] = CodeLogs(logs=last.logs + output.logs)
+            else:
+                self._outputs.append(output)
+            told.append({"index": len(self._outputs) - 1, **msgspec.to_builtins(output)})
+        return {"outputs": told} if told else None
 
     def details(self) -> ToolCall:
         return CodeInterpreterCall(

@@ -26,7 +26,7 @@ from holdover.wire.steps import RunStep
 from holdover.wire.tools import CodeInterpreterResources, ToolResources
 
 from . import context, images, lifecycle, turn
-from .acting import ToolFailure, Tools, found_in
+from .acting import Room, ToolFailure, Tools, found_in
 from .broadcast import Broadcast, Channel
 from .core import encode
 from .lifecycle import Happening, RunState, decode_run, state_of
@@ -43,6 +43,8 @@ CHECKPOINT_S = 2.0
 WRITE_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
 #: How many objects are read at once.
 PAGE = 100
+#: What the passages of one search may take, in tokens (as with the hosted service).
+PASSAGES_TOKENS = 16_000
 #: Bytes of documents for each token that fits: more than this need not be read.
 BYTES_PER_TOKEN = 16
 
@@ -217,7 +219,7 @@ class Driver:
             # Half a call is no call: it is not asked for.
             await self._end("stop_short", reason="max_completion_tokens", usage=usage)
         elif answer.has_calls:
-            await self._act(answer)
+            await self._act(answer, model)
             if answer.required_calls():
                 await self._ask_for_outputs(answer, usage)
             else:
@@ -261,11 +263,13 @@ class Driver:
         finally:
             self._is_waiting = False
 
-    async def _act(self, answer: Answer) -> None:
+    async def _act(self, answer: Answer, model: Model) -> None:
         """Carry out the calls of built-in tools, one after the other, and tell what they come to."""
         tools, state = self._work.tools, self._state
+        # Several searches, the conversation and the answer share the model's window.
+        room = Room(min(PASSAGES_TOKENS, model.context_tokens // 3), model.count_tokens)
         for search in answer.searches:
-            found = await self._wait(tools.search(self._run, search.query))
+            found = await self._wait(tools.search(self._run, search.query, room))
             state = msgspec.structs.replace(state, queries={**state.queries, search.id: search.query})
             shown = found if state.shows_found else without_passages(found)
             await self._carry_out(answer.found(search, found, shown))

@@ -1,0 +1,203 @@
+"""The code interpreter in runs: code goes into the sandbox of a thread, what comes of it becomes outputs and files.
+
+A sandbox may be gone whenever it is needed (idle for an hour, its limits broken, another process): then it is made
+again with the thread's files, and its first output says that variables are gone. Nothing that the code does fails a
+run: time-outs, crashes and the lack of a sandbox are outputs that the model reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from holdover import telemetry
+from holdover.store.protocol import DEADLINE_S, Blobs, Store, TooManyBytes
+from holdover.tools.code_interpreter.protocol import DATA, Done, File, Image, Logs, SandboxError, Session
+from holdover.wire.assistants import Assistant
+from holdover.wire.files import FileObject
+from holdover.wire.runs import Run
+from holdover.wire.steps import CodeImage, CodeImageFile, CodeLogs
+from holdover.wire.threads import Thread
+from holdover.wire.tools import ToolResources
+
+from .acting import Made
+from .files import Received, new_file
+from .lifecycle import state_of
+
+#: What files that code made are for.
+PURPOSE = "assistants_output"
+#: One of them may have so many bytes; the sandbox's own limit is lower.
+LIMIT_BYTES = 512 * 1024 * 1024
+
+NEW = "[The sandbox is new: the files are there again, the variables of earlier code are gone.]\n"
+
+
+class Used(Protocol):
+    """A session that is lent: whether it is new, and whether the thread had one before."""
+
+    @property
+    def session(self) -> Session: ...
+    @property
+    def is_new(self) -> bool: ...
+    @property
+    def was_lost(self) -> bool: ...
+
+
+class Sessions(Protocol):
+    """Keeps one session a thread."""
+
+    def use(self, thread_id: str) -> AbstractAsyncContextManager[Used]:
+        """Have a thread's session to oneself."""
+
+
+class _Folder(msgspec.Struct):
+    """What is in a session's folder: the names of files that were given to it, and of those that code made there."""
+
+    given: dict[str, str] = {}
+    made: dict[str, str] = {}
+
+
+class CodeInterpreter:
+    """Runs code for the threads of runs. See `holdover.engine.acting.Interpreter`."""
+
+    def __init__(self, store: Store, blobs: Blobs, sessions: Sessions, *, new_id: Callable[[str], str]) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._sessions = sessions
+        self._new_id = new_id
+        self._folders: WeakKeyDictionary[Session, _Folder] = WeakKeyDictionary()
+
+    async def execute(self, run: Run, code: str) -> AsyncIterator[Made]:
+        """Run code and give what it comes to, as it comes. Closing the iterator early ends the session."""
+        try:
+            async with self._sessions.use(run.thread_id) as used:
+                if used.was_lost:
+                    yield Made(outputs=[CodeLogs(logs=NEW)])
+                folder = self._folders.setdefault(used.session, _Folder())
+                async for told in self._fill(used, folder, run):
+                    yield told
+                events = used.session.execute(code)
+                try:
+                    async for event in events:
+                        if (made := await self._made(event, folder)) is not None:
+                            yield made
+                finally:
+                    await events.aclose()  # type: ignore[attr-defined]
+        except SandboxError as error:
+            telemetry.emit("sandbox.failure", run_id=run.id, error=error)
+            yield Made(outputs=[CodeLogs(logs=f"{error}\n")])
+
+    # ------------------------------------------------------------------------------------- files that go in
+
+    async def _fill(self, used: Used, folder: _Folder, run: Run) -> AsyncIterator[Made]:
+        """Put the thread's files into its folder, as far as they are not there."""
+        if used.is_new:
+            for name, file_id in (await self._made_before(run)).items():
+                if await self._put(used.session, folder, file_id, name):
+                    folder.made[name] = file_id
+        for file_id in await self._attached(run):
+            if file_id in folder.given:
+                continue
+            if not await self._put(used.session, folder, file_id):
+                yield Made(outputs=[CodeLogs(logs=f"[The file {file_id} could not be put into the sandbox.]\n")])
+        yield Made(files=folder.made)
+
+    async def _put(self, session: Session, folder: _Folder, file_id: str, name: str | None = None) -> bool:
+        found = await self._store.find_file(file_id)
+        if found is None:
+            return False
+        document, digest = found
+        if name is None:
+            name = _decode_file(document).filename
+            if name in folder.made:  # code has written another one in its place
+                folder.given[file_id] = name
+                return True
+            if name in folder.given.values():
+                name = f"{file_id}-{name}"
+        try:
+            await session.put(name, self._blobs.read(digest))
+        except SandboxError as error:
+            telemetry.emit("sandbox.failure", run_id="", error=error)
+            return False
+        folder.given[file_id] = name
+        return True
+
+    async def _attached(self, run: Run) -> Iterable[str]:
+        """Return the files that the assistant and the thread have for the code interpreter."""
+        assistant = await self._store.get("assistant", run.assistant_id)
+        thread = await self._store.get("thread", run.thread_id)
+        return dict.fromkeys(
+            [
+                *(_files_of(_decode_assistant(assistant).tool_resources) if assistant else ()),
+                *(_files_of(_decode_thread(thread).tool_resources) if thread else ()),
+            ]
+        )
+
+    async def _made_before(self, run: Run) -> Mapping[str, str]:
+        """Return the files that code made in this thread before: the newest run that has any knows them all."""
+        after: str | None = None
+        while True:
+            page = await self._store.page(
+                "run", limit=20, ascending=False, after=after, before=None, owner=run.thread_id
+            )
+            for run_id in page.ids:
+                row = await self._store.change_run(run_id, lambda row: None)
+                if row is not None and (files := state_of(row.row.extra).files):
+                    return files
+            if not page.has_more:
+                return {}
+            after = page.ids[-1]
+
+    # ------------------------------------------------------------------------------------ what comes out
+
+    async def _made(self, event: Logs | Image | File | Done, folder: _Folder) -> Made | None:
+        match event:
+            case Logs(text=text):
+                return Made(outputs=[CodeLogs(logs=text)])
+            case Image(format=kind, data=data):
+                file_id = await self._keep(_once(data), lambda file_id: f"{file_id}.{kind}")
+                return Made(outputs=[CodeImage(image=CodeImageFile(file_id=file_id))], images=[file_id])
+            case File(path=path, chunks=chunks):
+                name = path.removeprefix(f"{DATA}/")
+                file_id = await self._keep(chunks(), lambda _: name)
+                folder.made[name] = folder.given[file_id] = file_id
+                return Made(files={name: file_id})
+            case Done(message=message):
+                return Made(outputs=[CodeLogs(logs=f"[{message}]\n")]) if message else None
+
+    async def _keep(self, parts: AsyncIterator[bytes], name: Callable[[str], str]) -> str:
+        """Make a file of what comes out, and return its id."""
+        try:
+            blob = await self._blobs.receive(parts, limit_bytes=LIMIT_BYTES)
+        except TooManyBytes as error:
+            raise SandboxError("A file is too large to be kept.") from error
+        now = self._store.now()
+        file_id = self._new_id("file")
+        _, stored = new_file(
+            id=file_id,
+            filename=name(file_id),
+            purpose=PURPOSE,
+            received=Received(blob, None, now + DEADLINE_S),
+            created_at=int(now),
+            expires_at=None,
+        )
+        await self._store.create([stored], reply=stored.document)
+        return file_id
+
+
+def _files_of(resources: ToolResources | None) -> list[str]:
+    interpreter = resources.code_interpreter if resources else None
+    return list(interpreter.file_ids or ()) if interpreter else []
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+_decode_assistant = msgspec.json.Decoder(Assistant).decode
+_decode_thread = msgspec.json.Decoder(Thread).decode
+_decode_file = msgspec.json.Decoder(FileObject).decode
