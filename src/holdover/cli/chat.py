@@ -16,9 +16,10 @@ from holdover.wire.runs import RequiredToolCall, Run
 
 from . import exit_codes
 from .connection import calls
+from .interrupts import Interrupts
 from .output import is_terminal, one_line, write_hint
 from .remembered import Conversation, Memory, Remembered
-from .talking import Interrupts, ShownText, Talk, called, nobody_answers, show_json
+from .talking import ShownText, Talk, called, nobody_answers, show_json
 from .values import Text, read_stdin
 
 if TYPE_CHECKING:
