@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,7 +26,7 @@ from .models.weights import INSTALL_ENGINE, is_available
 from .server.access import Access, is_loopback
 from .server.app import App
 from .server.request_log import RequestLog
-from .settings import SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
+from .settings import DEFAULT_HOST, SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
 from .store.protocol import Store
 from .store.sqlite import SQLiteStore, inspect
 
@@ -378,7 +378,7 @@ def running(
         models: Models by name; ``*`` answers for every name that nobody else does.
         flags: Other settings of the service, by name.
     """
-    from .server.http import listen, server
+    from .server.http import listen
 
     given = {"port": 0, "drain_s": 1.0, **flags, "database_url": os.fspath(database)}
     settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=given))
@@ -396,19 +396,77 @@ def running(
                 ),
             )
         )
-        started = threading.Event()
-        serving = server(
-            app, drain_s=settings.drain_s, on_ready=started.set, on_stop=lambda: engine.stop(settings.drain_s * 0.9)
+        opened.enter_context(
+            _served(app, loop, listening, drain_s=settings.drain_s, on_stop=lambda: engine.stop(settings.drain_s * 0.9))
         )
-        done = asyncio.run_coroutine_threadsafe(serving.serve(sockets=[listening]), loop)
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(setattr, serving, "should_exit", True)
-            done.result()
-
-        opened.callback(stop)
-        started.wait()
         yield f"{_address(settings.host, port)}/v1"
+
+
+class Stage:
+    """A port of loopback on which one service after the other can be had: a new one costs milliseconds."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, port: int) -> None:
+        self.base_url = f"{_address(DEFAULT_HOST, port)}/v1"
+        self._loop = loop
+        self._port = port
+        self._app: App | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert self._app is not None, "nobody calls between two services"
+        await self._app(scope, receive, send)
+
+    @contextlib.contextmanager
+    def service(self, models: Mapping[str, Model], **flags: Any) -> Iterator[None]:
+        """Have a service that knows nothing yet answer on the port.
+
+        Args:
+            models: As for `running`.
+            flags: Other settings of the service, by name; the environment sets none.
+        """
+        given = {**flags, "database_url": ":memory:"}
+        settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=given, environment={}))
+        access = Access(settings.api_keys, local_only=True)
+        catalog = _models(settings, port=self._port, own=models)
+        with _in_loop(self._loop, _application(settings, access, models=catalog)) as (app, _):
+            self._app = app
+            try:
+                yield
+            finally:
+                self._app = None
+
+
+@contextlib.contextmanager
+def stage() -> Iterator[Stage]:
+    """Listen on a free port of loopback, in a thread of this process, for services that come and go."""
+    from .server.http import listen
+
+    with listen(DEFAULT_HOST, 0) as listening, _loop_in_thread() as loop:
+        given = Stage(loop, listening.getsockname()[1])
+        with _served(given, loop, listening, drain_s=0.1):
+            yield given
+
+
+@contextlib.contextmanager
+def _served(
+    app: Any,
+    loop: asyncio.AbstractEventLoop,
+    listening: Any,
+    *,
+    drain_s: float,
+    on_stop: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> Iterator[None]:
+    """Serve an application on a loop of another thread."""
+    from .server.http import server
+
+    started = threading.Event()
+    serving = server(app, drain_s=drain_s, on_ready=started.set, on_stop=on_stop)
+    done = asyncio.run_coroutine_threadsafe(serving.serve(sockets=[listening]), loop)
+    started.wait()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(setattr, serving, "should_exit", True)
+        done.result()
 
 
 @contextlib.contextmanager
