@@ -15,6 +15,7 @@ import pytest
 
 import holdover as package
 from holdover import service
+from holdover.cli import talking
 from holdover.cli.remembered import Conversation, Memory, Remembered
 
 from .dialog import CTRL_C, CTRL_D, Dialog
@@ -92,6 +93,14 @@ def test_a_pipe_gets_the_text_as_it_is_and_no_line_break_twice(holdover: Any) ->
 def test_a_refusal_is_an_answer(holdover: Any) -> None:
     result = holdover("chat", "!refuse I would rather not.")
     assert (result.exit_code, result.stdout) == (0, "I would rather not.\n")
+
+
+def test_what_the_events_did_not_tell_is_asked_for(
+    holdover: Any, client: package.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talking, "_said", lambda delta: "")
+    assert holdover("chat", "!say It is 4.").stdout == "It is 4.\n"
+    assert holdover("chat", "--json", "!say It is 4.").stdout.count("\n") > 5
 
 
 def test_events_are_lines_of_json_when_asked_for(holdover: Any) -> None:

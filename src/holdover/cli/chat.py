@@ -182,6 +182,7 @@ class Session:
         self._memory = memory
         self._conversation = conversation
         self._interrupts = interrupts
+        self._as_json = as_json
         self._text = ShownText()
         self._talk = Talk(
             client,
@@ -197,8 +198,10 @@ class Session:
         Raises:
             HoldoverError: The service refused it, or the connection broke off.
         """
+        self._text.is_silent = True
         try:
             run = self._talk.say(text)
+            self._make_up(run)
         except APIStatusError as error:
             if error.code == "unsupported_model":
                 write_hint(NOBODY)
@@ -211,6 +214,12 @@ class Session:
         if run.status == "cancelled" and self._interrupts.count:
             return exit_codes.INTERRUPTED
         return CODES.get(run.status, exit_codes.FAILURE)
+
+    def _make_up(self, run: Run) -> None:
+        """Show what a run said where its events did not: another attempt than the one they tell of may have ended it."""
+        if run.status == "completed" and self._text.is_silent and not self._as_json:
+            for message in self._client.list_messages(run.thread_id, run_id=run.id, order="asc"):
+                self._text.show(message)
 
     def converse(self, name: str) -> int:
         """Talk with the person at the terminal until they leave."""

@@ -152,6 +152,8 @@ class ShownText:
     """Shows what is said, as it comes: every message ends with a line break."""
 
     def __init__(self) -> None:
+        #: Whether nothing was shown yet.
+        self.is_silent = True
         self._ends_line = True
 
     def __call__(self, event: RunEvent) -> None:
@@ -166,6 +168,11 @@ class ShownText:
                 elif isinstance(part, ImageURLPart):
                     self._write(f"[image {part.image_url.url}]\n")
 
+    def show(self, message: Message) -> None:
+        """Show a whole message."""
+        self._write(message.text)
+        self.end_line()
+
     def end_line(self) -> None:
         """Begin a line, if none has just begun."""
         if not self._ends_line:
@@ -174,6 +181,7 @@ class ShownText:
     def _write(self, text: str) -> None:
         if text:
             write_piece(text)
+            self.is_silent = False
             self._ends_line = text.endswith("\n")
 
 
