@@ -216,7 +216,7 @@ class Session:
         return CODES.get(run.status, exit_codes.FAILURE)
 
     def _make_up(self, run: Run) -> None:
-        """Show what a run said where its events did not: another attempt than the one they tell of may have ended it."""
+        """Show what a run said where its events did not: they tell of one attempt, which another may have ended."""
         if run.status == "completed" and self._text.is_silent and not self._as_json:
             for message in self._client.list_messages(run.thread_id, run_id=run.id, order="asc"):
                 self._text.show(message)
