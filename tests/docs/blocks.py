@@ -8,7 +8,7 @@
 Any other block says in its info string why it is not run: ```` ```nginx no-run: needs nginx ````.
 
 Comparing is loose: ``…`` stands for anything; line breaks, times and ports do not count. In a command, ``asst_…`` is
-the last id that was shown.
+the last id of its kind that was shown, and so is ``thread_…``.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Reader:
         self._address = address
         self._folder = folder
         self._names: dict[str, Any] = {"__name__": "__main__"}
-        self._last_id = ""
+        self._last_ids = {"asst": "", "thread": ""}
         self._program = ""
 
     def follow(self, block: Block) -> None:
@@ -108,7 +108,8 @@ class Reader:
         if "def test_" in self._program:
             file = self._folder / "test_page.py"
             file.write_text(self._program)
-            tests = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(self._folder), str(file)]
+            tests = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_holdover"]
+            tests += ["--rootdir", str(self._folder), str(file)]
             outcome = subprocess.run(tests, capture_output=True, text=True, cwd=self._folder)
             assert outcome.returncode == 0, outcome.stdout
 
@@ -123,11 +124,13 @@ class Reader:
         for part in re.split(r"^\$ ", code, flags=re.MULTILINE)[1:]:
             match = re.match(r"((?:.*\\\n)*.*)\n?", part)
             assert match is not None
-            command, shown = match[1].replace("asst_…", self._last_id), part[match.end() :]
+            command, shown = match[1], part[match.end() :]
+            for kind, last_id in self._last_ids.items():
+                command = command.replace(f"{kind}_…", last_id)
             if command.startswith("holdover serve"):
                 command += " --port 0"
             status, got = self._typed(command)
-            self._last_id = (re.findall(r"asst_\w{24}", got) or [self._last_id])[-1]
+            self._last_ids |= {each.partition("_")[0]: each for each in re.findall(r"(?:asst|thread)_\w{24}", got)}
             assert fits(shown, got), f"$ {command}\n{got}"
             assert (status == 0) is not shown.startswith("holdover:"), f"$ {command}\n{got}({status})"
 

@@ -20,6 +20,7 @@ def test_what_a_page_says_to_do_works(page: Path, service: Service, monkeypatch:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("OPENAI_BASE_URL", service.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", "any")

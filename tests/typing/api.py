@@ -27,6 +27,8 @@ from holdover import (
     ThreadDeleted,
 )
 from holdover.client.pages import AsyncPage, Page
+from holdover.models.protocol import TextChunk
+from holdover.testing import HoldoverServer
 from holdover.wire.messages import ModifiedMessage
 from holdover.wire.models import ModelDeleted, ModelList, ModelObject
 from holdover.wire.tools import CodeInterpreterTool, FunctionDefinition, FunctionTool
@@ -223,6 +225,16 @@ except holdover.NotFoundError as error:
     assert_type(error.request_id, str | None)
 except holdover.APIConnectionError as error:
     print(error.status)  # type: ignore[attr-defined]
+
+
+def uses_the_fixture(holdover_server: HoldoverServer) -> None:
+    assert_type(holdover_server.base_url, str)
+    assert_type(holdover_server.client(timeout_s=3).base_url, str)
+    assert_type(holdover_server.async_client(), holdover.AsyncClient)
+    holdover_server.reply("It is 4.", '!call f {"a": 1}', [TextChunk("It "), 0.1, TextChunk("is")])
+    holdover_server.reply(5)  # type: ignore[arg-type]
+    holdover_server.model.script = lambda request: f"It is {request.model}."
+
 
 holdover.configure(api_key="sk-1", organization_key="org", base_url="http://x/v1", http_headers={"a": "b"}, timeout_s=3)
 holdover.configure(openai_api_key="sk-1")  # type: ignore[call-arg]

@@ -8,6 +8,9 @@
     bodies.py       the options that nouns share
     pages.py        lists: a page, or all
     deletion.py     deleting several at once
+    talking.py      a conversation: what is said and shown
+    remembered.py   what a conversation leaves for the next one
+    interrupts.py   what Ctrl-C does
     output.py       tables for people, JSON for programs
 
 Everything else is one file a command or a noun.

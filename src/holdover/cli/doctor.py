@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -18,12 +18,19 @@ from holdover import __version__
 from holdover.client import Client
 from holdover.client.exchange import HOSTED
 from holdover.errors import AuthenticationError, ConfigurationError, HoldoverError
-from holdover.settings import CLIENT_SETTINGS, DEFAULT_BASE_URL, Resolved, resolve, resolve_service
+from holdover.settings import (
+    CLIENT_SETTINGS,
+    DEFAULT_BASE_URL,
+    Resolved,
+    load_service_settings,
+    resolve,
+    resolve_service,
+)
 
 from . import exit_codes
 from .connection import takes_client_options
 from .output import shows, write_hint, write_json, write_table
-from .serve import inspect_database
+from .serve import inspect_database, inspect_models
 
 #: Long enough for any service that is well.
 TIMEOUT_S = 5.0
@@ -31,7 +38,12 @@ OLDEST_PYTHON = (3, 11)
 #: What must be installed beside Holdover.
 PACKAGES = ("msgspec", "httptools", "click", "rich", "uvicorn")
 
+T = TypeVar("T")
 Settings = Mapping[str, Resolved]
+
+#: Hosts whose models are those of this machine's settings.
+HERE = ("127.0.0.1", "localhost", "::1")
+ANSWERING = "A small one on this machine: holdover models pull; or any endpoint: HOLDOVER_MODEL_BASE_URL."
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -65,6 +77,8 @@ def doctor(config: str | None, timeout_s: float | None, as_json: bool, **flags: 
     findings += _check_address(client, timeout_s or TIMEOUT_S)
     if service:
         findings += _check_data(service)
+    if service and urlsplit(str(client["base_url"].value)).hostname in HERE:
+        findings.append(Finding("models", *_look(inspect_models, load_service_settings(service), ANSWERING)))
     _show({"service": service, "client": client}, findings, as_json)
     is_well = all(each.remedy is None for each in findings)
     click.get_current_context().exit(exit_codes.OK if is_well else exit_codes.FAILURE)
@@ -137,7 +151,7 @@ def _check_data(settings: Settings) -> Iterator[Finding]:
     yield Finding("database", *_look(inspect_database, url, "Choose another file with HOLDOVER_DATABASE_URL."))
 
 
-def _look(check: Callable[[str], str], subject: str, remedy: str) -> tuple[str, str | None]:
+def _look(check: Callable[[T], str], subject: T, remedy: str) -> tuple[str, str | None]:
     try:
         return check(subject), None
     except ConfigurationError as error:

@@ -21,6 +21,7 @@ from .output import one_line
 #: In the order of the help. A noun's own commands follow the table of operations.
 COMMANDS: dict[str, str] = {
     "serve": "holdover.cli.serve:serve",
+    "chat": "holdover.cli.chat:chat",
     "assistants": "holdover.cli.assistants:assistants",
     "threads": "holdover.cli.threads:threads",
     "messages": "holdover.cli.messages:messages",
@@ -103,11 +104,12 @@ def main() -> None:
     """The Assistants API, on your own machine.
 
     \b
-    holdover serve                                      start the service
-    holdover assistants create gpt-4o --name Tutor      make an assistant
-    holdover assistants list                            see it
-    holdover threads create --message 'What is 2 + 2?'  begin a conversation
-    holdover doctor                                     when something is wrong
+    holdover serve                                  start the service
+    holdover chat                                   talk to it
+    holdover assistants create gpt-4o --name Tutor  make an assistant
+    holdover chat --assistant asst_…                talk to this one
+    holdover threads list                           see what was talked about
+    holdover doctor                                 when something is wrong
 
     A terminal gets tables, a pipe gets the API's JSON. Exit codes: 0 done, 1 failed, 2 misused, 3 no answer in
     time, 4 refused by the service, 5 failed in the service.

@@ -63,6 +63,15 @@ def write_bytes(body: bytes, *, is_json: bool = True) -> None:
     click.echo(visible(body.decode("utf-8", "replace")).encode())
 
 
+def write_piece(text: str) -> None:
+    """Write a piece of a text that goes on, at once: to a terminal harmless, to a pipe as it is."""
+    if not is_terminal():
+        click.echo(text.encode(), nl=False)  # of a text, click would leave out what a terminal obeys
+        return
+    _show_all_characters()
+    click.echo(visible(text), nl=False)
+
+
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table to the terminal; the first column, which names things, is never cut."""
     from rich.table import Table
@@ -110,11 +119,15 @@ def _cell(value: Any) -> str:
     return visible(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
+def _show_all_characters() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
+
+
 def _console() -> Any:
     from rich.console import Console
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character of a name
+    _show_all_characters()
     console = Console(file=sys.stdout, highlight=False)
     console.width = max(console.width, NARROWEST)
     return console

@@ -1,4 +1,4 @@
-"""``holdover serve``: settings become a running service. The only command that knows `holdover.service`."""
+"""``holdover serve``: settings become a running service. The only file that knows `holdover.service`."""
 
 from __future__ import annotations
 
@@ -123,3 +123,21 @@ def inspect_database(url: str) -> str:
     from holdover import service
 
     return service.inspect_database(url)
+
+
+def inspect_models(settings: ServiceSettings) -> str:
+    """Return one sentence on who answers.
+
+    Raises:
+        ConfigurationError: Nobody does, or a model cannot be used.
+    """
+    from holdover import service
+
+    return service.inspect_models(settings)
+
+
+def pull_weights(data_dir: str, source: str | None) -> tuple[str, bool, str | None]:
+    """Put the weights of the local model into the data folder; see `holdover.service.pull_weights`."""
+    from holdover import service
+
+    return service.pull_weights(data_dir, source, output=2)

@@ -74,6 +74,11 @@ class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, ModelM
         call = _raw_call(method, path, query, body, timeout_s)
         return run(exchange_raw(self._target, call), self._transport.send, self._sleep)
 
+    @property
+    def base_url(self) -> str:
+        """The address of the service."""
+        return self._target.base_url
+
     def close(self) -> None:
         """Close all connections; the client can be used again."""
         self._transport.close()
@@ -127,6 +132,11 @@ class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods
         """
         call = _raw_call(method, path, query, body, timeout_s)
         return await run_async(exchange_raw(self._target, call), self._transport.send, self._sleep)
+
+    @property
+    def base_url(self) -> str:
+        """The address of the service."""
+        return self._target.base_url
 
     async def close(self) -> None:
         """Close all connections; the client can be used again."""

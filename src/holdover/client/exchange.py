@@ -49,6 +49,7 @@ LONGEST_RETRY_AFTER_S = 60.0
 #: Asking a service whether it remembers keys is itself a request, and a quick one.
 PROBE_TIMEOUT_S = 10.0
 
+EVENT_STREAM = "text/event-stream"
 IDEMPOTENCY_HEADER = "holdover-idempotency"
 _OF_A_CREATION = ("content-type", "idempotency-key")
 
@@ -144,7 +145,7 @@ class Target:
         """Return the headers of a call; its own key and organization beat everything."""
         headers = {**self._headers, **_identity(call.api_key, call.organization_key)}
         if call.streams:
-            headers["accept"] = "text/event-stream"
+            headers["accept"] = EVENT_STREAM
         if call.body is not None:
             headers.setdefault("content-type", "application/json")
         if call.creates:
@@ -396,7 +397,7 @@ def streaming(transport: Transport) -> Send:
 
     def send(request: Request) -> Response | Incoming:
         incoming = transport.stream(request)
-        if _is_stream(incoming):
+        if _is_stream(request, incoming):
             return incoming
         try:
             body = b"".join(iter(incoming.read, b""))
@@ -412,7 +413,7 @@ def streaming_async(transport: AsyncTransport) -> AsyncSend:
 
     async def send(request: Request) -> Response | AsyncIncoming:
         incoming = await transport.stream(request)
-        if _is_stream(incoming):
+        if _is_stream(request, incoming):
             return incoming
         parts = []
         try:
@@ -425,8 +426,13 @@ def streaming_async(transport: AsyncTransport) -> AsyncSend:
     return send
 
 
-def _is_stream(incoming: Incoming | AsyncIncoming) -> bool:
-    return incoming.status == 200 and incoming.headers.get("content-type", "").startswith("text/event-stream")
+def _is_stream(request: Request, incoming: Incoming | AsyncIncoming) -> bool:
+    """Whether events come; where none were asked for, whatever comes is read whole, and judged as an answer."""
+    return (
+        request.headers["accept"] == EVENT_STREAM
+        and incoming.status == 200
+        and incoming.headers.get("content-type", "").startswith(EVENT_STREAM)
+    )
 
 
 # ----------------------------------------------------------------------------------------------- errors

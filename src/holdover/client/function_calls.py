@@ -205,6 +205,11 @@ def function_tool(function: Callable[..., Any], *, name: str | None = None) -> F
     definitions = schema["$defs"]
     parameters = definitions.pop(schema["$ref"].rpartition("/")[2])
     del parameters["title"]
+    for each in inspect.signature(function).parameters.values():
+        described = parameters["properties"][each.name]
+        if each.default is not each.empty and "default" not in described:
+            with suppress(TypeError):  # a default that has no JSON is the function's own business
+                described["default"] = msgspec.to_builtins(each.default)
     if definitions:
         parameters["$defs"] = definitions
     definition = FunctionDefinition(name=name or _name(function), parameters=parameters)
@@ -237,7 +242,8 @@ def _parameters(function: Callable[..., Any]) -> type[msgspec.Struct]:
         else:
             fields.append((each.name, kind, msgspec.field(default_factory=partial(_same, default))))
     record = msgspec.defstruct("Parameters", fields, kw_only=True, forbid_unknown_fields=True)
-    msgspec.json.Decoder(record)  # fails for a parameter of another kind
+    msgspec.json.Decoder(record)  # fails for what cannot be told apart
+    msgspec.json.schema(record)  # fails for what has no JSON
     return record
 
 

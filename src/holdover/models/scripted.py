@@ -46,7 +46,8 @@ from .protocol import (
 
 #: A piece of a reply: a chunk, several that come together, or a pause in seconds.
 Piece = Chunk | Sequence[Chunk] | float
-Reply = Iterable[Piece]
+#: What is said at one time: a text, which may consist of directives, or pieces.
+Reply = str | Iterable[Piece]
 #: What a model says in program: a function of the request, or replies that are used one after the other.
 Script = Callable[[ModelRequest], Reply] | Sequence[Reply]
 
@@ -60,8 +61,8 @@ class ScriptedModel:
     """Says what it is told to. See `holdover.models.protocol.Model`.
 
     Args:
-        script: Says what, instead of directives: a function of the request, or replies in their order (the last one is
-            repeated).
+        script: Says what, whatever is said to it: a function of the request, or replies in their order (the last one
+            is repeated).
         context_tokens: How long a conversation may be.
         sleep: Waits; a test may pass a function that does not.
     """
@@ -76,8 +77,18 @@ class ScriptedModel:
         self.context_tokens = context_tokens
         #: What it was asked, in order.
         self.requests: list[ModelRequest] = []
-        self._script = script
+        self.script = script
         self._sleep = sleep
+
+    @property
+    def script(self) -> Script | None:
+        """What it says; setting it begins at the first reply."""
+        return self._script
+
+    @script.setter
+    def script(self, script: Script | None) -> None:
+        self._script = script
+        self._replies = 0
 
     def count_tokens(self, text: str) -> int:
         """Return the number of words."""
@@ -119,12 +130,15 @@ class ScriptedModel:
         prompt = self.count_tokens(request.instructions or "") + sum(_words(turn) for turn in request.turns)
         yield (finish or FinishChunk("tool_calls" if calls else "stop"), usage or UsageChunk(prompt, said))
 
-    def _reply(self, request: ModelRequest) -> Reply:
+    def _reply(self, request: ModelRequest) -> Iterable[Piece]:
+        if self._script is None:
+            return obey(request)
         if callable(self._script):
-            return self._script(request)
-        if self._script is not None:
-            return self._script[min(len(self.requests), len(self._script)) - 1]
-        return obey(request)
+            reply = self._script(request)
+        else:
+            reply = self._script[min(self._replies, len(self._script) - 1)]
+            self._replies += 1
+        return _told(reply) if isinstance(reply, str) else reply
 
 
 def obey(request: ModelRequest) -> Iterator[Piece]:
@@ -133,11 +147,17 @@ def obey(request: ModelRequest) -> Iterator[Piece]:
     Raises:
         ModelError: They ask for that.
     """
-    asked_before = _times_asked(request)
-    directives = _directives(request, asked_before)
-    if directives is None:
-        yield from _unbidden(request)
-        return
+    directives = _directives(request, _times_asked(request))
+    return _unbidden(request) if directives is None else _carried_out(directives)
+
+
+def _told(text: str) -> Iterator[Piece]:
+    """Give the reply that a text is: its directives, or else its words."""
+    parts = _parts(text)
+    return map(TextChunk, _pieces(text)) if parts == [[]] else _carried_out(parts[0])
+
+
+def _carried_out(directives: Iterable[Directive]) -> Iterator[Piece]:
     delay = 0.0
     calls = 0
     for name, rest in directives:
@@ -176,15 +196,21 @@ def obey(request: ModelRequest) -> Iterator[Piece]:
 def _directives(request: ModelRequest, asked_before: int) -> list[Directive] | None:
     """Return what the script says for this time, ``None`` where there is no script or it says no more."""
     for text in (_last_text(request), request.instructions or ""):
-        parts: list[list[Directive]] = [[]]
-        for match in _DIRECTIVE.finditer(text):
-            if match[1] == "then":
-                parts.append([])
-            else:
-                parts[-1].append((match[1], match[2]))
+        parts = _parts(text)
         if parts != [[]]:
             return parts[asked_before] if asked_before < len(parts) else None
     return None
+
+
+def _parts(text: str) -> list[list[Directive]]:
+    """Return the directives of a text, for each time that it is followed."""
+    parts: list[list[Directive]] = [[]]
+    for match in _DIRECTIVE.finditer(text):
+        if match[1] == "then":
+            parts.append([])
+        else:
+            parts[-1].append((match[1], match[2]))
+    return parts
 
 
 def _unbidden(request: ModelRequest) -> Iterator[Piece]:

