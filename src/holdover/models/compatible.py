@@ -190,11 +190,6 @@ class CompatibleModel:
             except (OSError, TimeoutError, TooLong, msgspec.MsgspecError) as error:
                 failure, cause = ModelError(SORRY), error
                 pause = None if has_begun or attempt >= MAX_RETRIES else _pause(attempt, None)
-            except Exception as error:
-                if not type(error).__module__.startswith("aiohttp"):
-                    raise
-                failure, cause = ModelError(SORRY), error
-                pause = None if has_begun or attempt >= MAX_RETRIES else _pause(attempt, None)
             if pause is None:
                 telemetry.emit("model.failure", model=self.model, run_id=request.run_id, error=cause)
                 raise failure from cause
