@@ -187,8 +187,11 @@ class App:
         began: float,
     ) -> None:
         seconds = time.perf_counter() - began
-        answer_headers = [*_STREAM_HEADERS, (EVENT_ID_HEADER, b"%d" % events.after_id)]
-        answer_headers += _told(request_id, seconds, headers)
+        answer_headers = [*_STREAM_HEADERS, *_told(request_id, seconds, headers)]
+        if events.after_id is not None:
+            answer_headers.append((EVENT_ID_HEADER, b"%d" % events.after_id))
+        if scope["method"] == "HEAD":
+            events.end()
         await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
         await send_events(events, receive, send)
         telemetry.emit(
@@ -233,6 +236,9 @@ class App:
         operation, arguments = self._router.find(scope["method"], path)
         _check_beta(operation, headers)
         parameters = _parameters(operation, arguments, scope["query_string"])
+        if operation.always_streams and (last_event_id := headers.get(b"last-event-id")):
+            # A browser that connects again repeats the query and counts on in the header.
+            parameters[-1] = msgspec.structs.replace(parameters[-1], last_event_id=_last_event_id(last_event_id))
         if operation.body is not None:
             body = await read_body(scope, receive, headers)
             _check_content_type(body, headers)
@@ -276,11 +282,8 @@ def _told(request_id: str, seconds: float, headers: Mapping[bytes, bytes]) -> li
     ]
 
 
-def _last_event_id(headers: Mapping[bytes, bytes]) -> int:
-    given = headers.get(b"last-event-id", b"")
-    if not given:
-        return 0
-    if not given.isdigit() or len(given) > 18:
+def _last_event_id(given: bytes) -> int:
+    if not given.isdigit() or len(given) > 15:
         raise BadRequestError(
             "Invalid 'Last-Event-ID': expected the number of an event.", param="Last-Event-ID", code="invalid_value"
         )
