@@ -48,7 +48,7 @@ from holdover.wire.tools import NewToolResources, ToolResources
 from . import lifecycle
 from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
 from .broadcast import Broadcast, Channel, EventStream
-from .core import Core, RetryKey, encode, references_told, repeatable
+from .core import Core, RetryKey, encode, not_found, references_told, repeatable
 from .driver import run_frame, streamed_run
 from .lifecycle import RunState, decode_run, state_of
 from .messages import new_messages
@@ -290,7 +290,10 @@ class RunOperations(ThreadOperations, Core):
             NotFoundError: There is none with this id in this run.
         """
         await self.get_run(thread_id, run_id)
-        return await self._document("step", step_id, owner=run_id)
+        document = await self._store.get("step", step_id, owner=run_id)
+        if document is None:
+            raise not_found("step", step_id)
+        return document
 
     async def stream_run(self, thread_id: str, run_id: str, query: RunEventsQuery) -> EventStream:
         """Attach to a run: the events behind one that was heard, then those to come.
