@@ -82,6 +82,7 @@ def script(run_id: str, exchanges: Sequence[Exchange]) -> list[Turn]:
             continue
         if turns and turn.calls and not turns[-1].calls and turns[-1].reason is None:
             turns[-1].chunks += turn.chunks  # what was said before a call, and the call, are one answer
+            turns[-1].usage = turn.usage
         elif turns and not turns[-1].calls and not turn.calls:
             turns[-1] = turn  # between the two was a tool that is not there yet
         else:
@@ -89,6 +90,8 @@ def script(run_id: str, exchanges: Sequence[Exchange]) -> list[Turn]:
     if not steps:
         turns = _turns_of_poll(runs, messages)
     ended = next((run for run in reversed(runs) if run.get("usage")), None)
+    if ended is not None and not turns and ended["status"] in ("completed", "incomplete"):
+        turns = [Turn([TextChunk("Hello.")])]  # what was said is shown nowhere
     if ended is not None and turns:
         turns[-1].usage = _rest(ended["usage"], [turn.usage for turn in turns[:-1] if turn.usage])
     if (error := next((run["last_error"] for run in runs if run["last_error"]), None)) is not None:

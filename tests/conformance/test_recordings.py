@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from holdover.models.protocol import CallChunk, TextChunk
 from holdover.service import running
 
-from .replaying import Replay, account, is_v1, left_out, shape
-from .saying import Said
+from .replaying import STREAM_TYPE, Replay, account, is_v1, left_out, shape
+from .saying import Said, events, script
 
 RECORDED = Path(__file__).parents[3] / "shared" / "contract" / "recorded"
 
@@ -89,3 +91,118 @@ def test_what_a_list_presupposes_is_made_in_the_order_that_it_shows() -> None:
     assert account([first, second]) == ["asst_a", "asst_b", "asst_c", "asst_d"]
     made = {"request": {"method": "POST", "path": "/assistants"}, "response": {"status": 200, "body": {"id": "asst_d"}}}
     assert account([made, first]) == [None, "asst_c"]
+
+
+# ---------------------------------------------------------------------------------- kinds that the folder lacks
+
+WEATHER = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
+
+
+class Recorder(Replay):
+    """Records exchanges with a service of ours in the form of the hosted ones, to be made again with another."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, Said(), [])
+        self.exchanges: list[Any] = []
+
+    def say(self, method: str, path: str, body: Any = None) -> Any:
+        status, headers, raw = self._send(method, path, body=body)
+        is_stream = headers["content-type"] == STREAM_TYPE
+        said = {"sse": raw.decode()} if is_stream else {"body": json.loads(raw)}
+        request = {"method": method, "path": path, "headers": {}, "body": body}
+        kept = {name: value for name, value in headers.items() if name in ("content-type", "openai-version")}
+        self.exchanges.append({"request": request, "response": {"status": status, "headers": kept, **said}})
+        return said.get("body")
+
+    def poll(self, run: Any, *statuses: str) -> Any:
+        path = f"/threads/{run['thread_id']}/runs/{run['id']}"
+        while self._ask("GET", path)[2]["status"] not in statuses:
+            pass
+        return self.say("GET", path)
+
+    def begin(self, text: str, **more: Any) -> Any:
+        assistant = self.say("POST", "/assistants", {"model": "gpt-4o", "tools": [WEATHER]})
+        messages = [{"role": "user", "content": text}]
+        return self.say(
+            "POST", "/threads/runs", {"assistant_id": assistant["id"], "thread": {"messages": messages}, **more}
+        )
+
+
+def calls_by_polling(recorder: Recorder) -> None:
+    run = recorder.begin(
+        '!call get_weather {"city": "Rome"}\n!call get_weather {"city": "Oslo"}\n!then\n!say Warm, cold.'
+    )
+    asked = recorder.poll(run, "requires_action")["required_action"]["submit_tool_outputs"]["tool_calls"]
+    path = f"/threads/{run['thread_id']}/runs/{run['id']}"
+    recorder.say("GET", f"{path}/steps")
+    recorder.say(
+        "POST", f"{path}/submit_tool_outputs", {"tool_outputs": [{"tool_call_id": asked[0]["id"], "output": "1"}]}
+    )
+    recorder.say("POST", f"/threads/{run['thread_id']}/messages", {"role": "user", "content": "Well?"})
+    outputs = [{"tool_call_id": each["id"], "output": "18"} for each in asked]
+    recorder.say("POST", f"{path}/submit_tool_outputs", {"tool_outputs": outputs})
+    recorder.poll(run, "completed")
+    steps = recorder.say("GET", f"{path}/steps")["data"]
+    recorder.say("GET", f"{path}/steps/{steps[-1]['id']}")
+    recorder.say("GET", f"/threads/{run['thread_id']}/messages")
+    recorder.say("POST", f"{path}/cancel")
+    recorder.say("POST", path, {"metadata": {"seen": "yes"}})
+
+
+def calls_in_streams(recorder: Recorder) -> None:
+    run = recorder.begin('!say Let me see.\n!call get_weather {"city": "Rome"}', stream=True)
+    told = [
+        data for name, data in events(recorder.exchanges[-1]["response"]["sse"]) if name.endswith("requires_action")
+    ]
+    (run,) = told
+    (call,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    path = f"/threads/{run['thread_id']}/runs/{run['id']}/submit_tool_outputs"
+    recorder.say("POST", path, {"tool_outputs": [{"tool_call_id": call["id"], "output": "18"}], "stream": True})
+    recorder.say("GET", f"/threads/{run['thread_id']}/messages")
+
+
+def failures(recorder: Recorder) -> None:
+    run = recorder.begin("!say One\n!fail rate_limit_exceeded Come back later.")
+    recorder.poll(run, "failed")
+    recorder.say("GET", f"/threads/{run['thread_id']}/runs/{run['id']}/steps")
+    recorder.say("GET", f"/threads/{run['thread_id']}/messages")
+    recorder.begin("!fail server_error", stream=True)
+    recorder.begin("!say One two three four", stream=True, max_completion_tokens=2)
+
+
+def locks_and_cancelling(recorder: Recorder) -> None:
+    run = recorder.begin("!hang")
+    path = f"/threads/{run['thread_id']}"
+    recorder.poll(run, "in_progress")
+    recorder.say("POST", f"{path}/runs", {"assistant_id": run["assistant_id"]})
+    recorder.say("POST", f"{path}/messages", {"role": "user", "content": "Well?"})
+    recorder.say("POST", f"{path}/runs/{run['id']}", {"metadata": {}})
+    recorder.say("POST", f"{path}/runs/{run['id']}/cancel")
+    recorder.poll(run, "cancelled")
+    recorder.say("GET", f"{path}/runs")
+    recorder.say("POST", f"{path}/runs/{run['id']}/cancel")
+    recorder.say("POST", f"{path}/messages", {"role": "user", "content": "!say Well."})
+    again = recorder.say("POST", f"{path}/runs", {"assistant_id": run["assistant_id"]})
+    recorder.poll(again, "completed")
+    recorder.say("GET", f"{path}/runs")
+
+
+@pytest.mark.parametrize("tell", [calls_by_polling, calls_in_streams, failures, locks_and_cancelling])
+def test_what_a_service_of_ours_answered_another_answers_again(tell: Callable[[Recorder], None]) -> None:
+    """What the comparison stands on: what was said is found, what was shown is waited for, and the answers agree."""
+    with running(aliases={"*": "scripted"}) as url:
+        recorder = Recorder(url)
+        tell(recorder)
+    said = Said()
+    with running(models={"*": said}) as url:
+        Replay(url, said, recorder.exchanges).run()
+
+
+def test_a_script_is_what_the_steps_show() -> None:
+    with running(aliases={"*": "scripted"}) as url:
+        recorder = Recorder(url)
+        calls_by_polling(recorder)
+    run_id = recorder.exchanges[1]["response"]["body"]["id"]
+    asked, answered = script(run_id, recorder.exchanges)
+    assert [each.name for each in asked.chunks if isinstance(each, CallChunk) and each.name] == ["get_weather"] * 2
+    assert answered.chunks == [TextChunk("Warm, cold.")]
