@@ -12,7 +12,7 @@ import pytest
 
 from holdover.engine import broadcast
 from holdover.engine.broadcast import Broadcast, Channel
-from holdover.engine.objects import Engine, EventStream
+from holdover.engine.objects import Engine, EventStream, RetryKey
 from holdover.errors import BadRequestError, NotFoundError
 from holdover.models.catalog import Catalog, Names
 from holdover.models.protocol import CallChunk, Chunk, ModelRequest, TextChunk, ToolTurn
@@ -303,6 +303,38 @@ async def test_of_a_long_run_the_newest_events_are_kept(
     assert [number for number, _ in rest] == [*range(newest - 1, newest - 1 + len(rest) - 1), None]
     whole = await all_of(await attach(engine, run))
     assert "thread.message.delta" not in [name for _, name in whole], "its end is told from what is stored"
+
+
+async def test_a_streaming_request_that_is_repeated_is_answered_with_its_events(engine: Engine, model: Gated) -> None:
+    run = await begin(engine)
+    assistant = msgspec.json.decode(await engine.get_run(*run))["assistant_id"]
+    thread = CreateThread(messages=[CreateMessage(role="user", content="Count.")])
+    body = CreateThreadAndRun(assistant_id=assistant, thread=thread, stream=True)
+    heard = []
+    for _ in range(2):
+        stream = await engine.create_thread_and_run(body, RetryKey("key", b"content"))
+        assert isinstance(stream, EventStream)
+        model.say(6)
+        heard.append(await all_of(stream))
+    assert heard[0] == heard[1] == [*((None, name) for name in WHOLE), (None, "done")]
+
+
+async def test_outputs_that_are_submitted_again_are_answered_with_the_events_since(
+    engine: Engine, model: Gated
+) -> None:
+    run = await begin(engine, calls=True)
+    await all_of(await attach(engine, run))
+    action = msgspec.json.decode(await engine.get_run(*run))["required_action"]
+    call_id = action["submit_tool_outputs"]["tool_calls"][0]["id"]
+    body = SubmitToolOutputs(tool_outputs=[ToolOutput(tool_call_id=call_id, output="1")], stream=True)
+    heard = []
+    for _ in range(2):
+        stream = await engine.submit_tool_outputs_to_run(*run, body, RetryKey("key", b"content"))
+        assert isinstance(stream, EventStream)
+        model.say(3)
+        heard.append(await all_of(stream))
+    assert heard[0] == heard[1]
+    assert heard[0][0] == (None, "thread.run.step.completed")
 
 
 async def test_a_listener_that_leaves_takes_nothing_from_the_others(engine: Engine, model: Gated) -> None:
