@@ -266,6 +266,29 @@ async def test_a_leg_that_was_driven_elsewhere_is_not_passed_over(store: SQLiteS
     assert not channel.is_whole
 
 
+@pytest.mark.parametrize("ends", [True, False], ids=["ended", "under way before"])
+async def test_a_leg_that_another_process_drove_is_not_left_out(store: SQLiteStore, model: Gated, ends: bool) -> None:
+    here, elsewhere = new_engine(store, model), new_engine(store, model)
+    run = await begin(here, calls=True)
+    asked = await all_of(await attach(here, run))
+    waiting = msgspec.json.decode(await here.get_run(*run))["required_action"]["submit_tool_outputs"]["tool_calls"]
+    body = SubmitToolOutputs(tool_outputs=[ToolOutput(tool_call_id=waiting[0]["id"], output="1")], stream=True)
+    stream = await elsewhere.submit_tool_outputs_to_run(*run, body)
+    assert isinstance(stream, EventStream)
+    assert stream.after_id is None
+    if not ends:
+        await until(stream, "thread.run.in_progress")
+        with pytest.raises(BadRequestError, match="another process drives it"):
+            await attach(here, run, len(asked) - 1)
+    model.say(3)
+    await all_of(stream)
+    with pytest.raises(BadRequestError, match="not kept here any more"):
+        await attach(here, run, len(asked) - 1)
+    told = [name for _, name in await all_of(await attach(here, run))]
+    assert "thread.run.completed" in told
+    assert "thread.run.requires_action" not in told
+
+
 async def test_an_id_that_has_not_happened_is_refused(engine: Engine, model: Gated) -> None:
     run = await begin(engine)
     with pytest.raises(BadRequestError, match="Invalid 'Last-Event-ID': 99") as caught:

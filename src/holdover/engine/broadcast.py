@@ -152,6 +152,10 @@ class Channel:
         frames = b"".join(self._log).split(b"\n\n")[:-1]
         return [b"%b\n\n" % each for each in frames[after_id + 1 - self.first_id :]]
 
+    def last_frame(self) -> bytes | None:
+        """Return the newest frame; ``None`` if it is not kept."""
+        return self._log[-1].rstrip(b"\n").rpartition(b"\n\n")[2] if self._log else None
+
 
 class Broadcast:
     """The channels of the runs that this process drives, or drove lately."""

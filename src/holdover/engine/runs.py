@@ -312,7 +312,7 @@ class RunOperations(ThreadOperations, Core):
                 raise _has_not_happened(after_id, channel.next_id - 1)
             after_id = after_id if channel.is_whole else channel.first_id - 1
             frames = channel.replay(after_id)
-            if frames is not None and (channel.is_live or run.status not in DRIVEN_OR_QUEUED):
+            if frames is not None:
                 listener = channel.listen() if channel.is_live else None
                 known_id = after_id if channel.is_whole else None
                 return EventStream(listener, before=frames, after_id=known_id, is_numbered=True)
@@ -326,9 +326,12 @@ class RunOperations(ThreadOperations, Core):
         """Return a run and its channel, if there is one here, as they are at the same time."""
         run = decode_run(await self.get_run(thread_id, run_id))
         channel = self._broadcast.find(run_id)
-        if channel is not None and not channel.is_live and run.status in DRIVEN_OR_QUEUED:
+        if channel is not None and not channel.is_live and not _tells_of(channel, run):
             run = decode_run(await self.get_run(thread_id, run_id))  # it came to rest while it was read, perhaps
             channel = self._broadcast.find(run_id)
+        if channel is not None and not channel.is_live and not _tells_of(channel, run):
+            self._broadcast.forget(run_id)  # it went on elsewhere
+            channel = None
         return run, channel
 
     async def _repeated(self, run_id: str, thread_id: str) -> EventStream:
@@ -498,6 +501,15 @@ class RunOperations(ThreadOperations, Core):
         if channel is not None:
             channel.publish(frames, count)
             self._broadcast.end(run_id)
+
+
+def _tells_of(channel: Channel, run: Run) -> bool:
+    """Whether what a channel told last, of a run that came to rest, is how the run is."""
+    last = channel.last_frame()
+    if last is None:
+        return False
+    told = decode_run(last.partition(b"\ndata: ")[2])
+    return (told.status, told.started_at, told.required_action) == (run.status, run.started_at, run.required_action)
 
 
 #: Statuses of runs that somebody works on, or is about to.
