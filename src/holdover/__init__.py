@@ -44,6 +44,7 @@ from .client.functions.runs import (
     list_runs,
     modify_run,
     run_and_wait,
+    stream_run,
     submit_tool_outputs_to_run,
     wait_for_run,
 )
@@ -155,6 +156,7 @@ __all__ = [
     "retrieve_model",
     "run_and_wait",
     "runs",
+    "stream_run",
     "submit_tool_outputs_to_run",
     "threads",
     "wait_for_run",

@@ -19,7 +19,7 @@ from .client.transports import AsyncIncoming, Request, TransportFailure
 from .client.transports.asgi import ASGITransport, ThreadedASGITransport
 from .client.transports.loops import LoopTransport
 from .engine.objects import Engine
-from .errors import ConfigurationError
+from .errors import BadRequestError, ConfigurationError
 from .models.catalog import PROVIDERS, Catalog, Entry, Names, Target
 from .models.compatible import CompatibleModel
 from .models.protocol import Model
@@ -27,11 +27,13 @@ from .models.upstream import Upstream, checked
 from .models.weights import INSTALL_ENGINE, is_available
 from .server.access import Access, is_loopback
 from .server.app import App
+from .server.passthrough import Endpoint, Passthrough
 from .server.request_log import RequestLog
 from .settings import DEFAULT_HOST, SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
 from .store.blobs import FolderBlobs
 from .store.protocol import Blobs, Store
 from .store.sqlite import SQLiteStore, inspect
+from .wire.refusals import shortened
 
 T = TypeVar("T")
 
@@ -119,7 +121,7 @@ async def _application(
     is_ready: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[tuple[App, Engine]]:
     async with _engine(settings, models) as engine:
-        yield App(engine, access, is_ready=is_ready), engine
+        yield App(engine, access, is_ready=is_ready, passthrough=_passthrough(settings, models)), engine
 
 
 async def _store(url: str) -> Store:
@@ -233,7 +235,9 @@ def _models(settings: ServiceSettings, *, port: int, own: Mapping[str, Model] | 
     for entry in (*names.entries.values(), *([names.upstream] if names.upstream else ())):
         if entry.base_url is not None:
             checked(entry.base_url, host=settings.host, port=port)
-    return Catalog(names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close)
+    return Catalog(
+        names, lambda target: _model(target, settings, upstream), own=own, close=upstream.close, upstream=upstream
+    )
 
 
 def _names(settings: ServiceSettings) -> Names:
@@ -321,6 +325,36 @@ def _as_error(failure: TransportFailure) -> OSError:
     return (TimeoutError if failure.timed_out else ConnectionError)(str(failure))
 
 
+def _passthrough(settings: ServiceSettings, models: Catalog) -> Passthrough | None:
+    """Return what passes on all that is not Assistants, ``None`` where there is nowhere to pass it on to."""
+    names, upstream = models.table, models.upstream
+    if upstream is None or (names.upstream is None and not any(each.base_url for each in names.entries.values())):
+        return None
+    everything_else = None if names.upstream is None else _endpoint(names.upstream, settings, None)
+
+    def find(name: str | None) -> Endpoint | None:
+        target = None if name is None else names.resolve(name)
+        if target is None:
+            return everything_else
+        if target.entry.provider != "compatible":
+            raise BadRequestError(
+                f"The model '{shortened(name or '')}' answers runs of assistants only: no endpoint is behind it.",
+                param="model",
+                code="unsupported_model",
+            )
+        return _endpoint(target.entry, settings, target.name)
+
+    return Passthrough(upstream, find, has_names=bool(names.entries or names.aliases))
+
+
+def _endpoint(entry: Entry, settings: ServiceSettings, model: str | None) -> Endpoint | None:
+    """Return where an entry's requests go: the service's own upstream, where it names no other."""
+    base_url, api_key = entry.base_url, entry.api_key
+    if base_url is None:
+        base_url, api_key = settings.model_base_url, entry.api_key or settings.model_api_key
+    return None if base_url is None else Endpoint(base_url=base_url.rstrip("/"), api_key=api_key, model=model)
+
+
 def _entry(name: str, given: Mapping[str, Any]) -> Entry:
     known = Entry.__struct_fields__
     for key in given:
@@ -349,14 +383,14 @@ def _model(target: Target, settings: ServiceSettings, upstream: Upstream) -> Mod
 
             return ScriptedModel()
         case _:
-            base_url = entry.base_url or settings.model_base_url
-            if base_url is None:
+            endpoint = _endpoint(entry, settings, target.name)
+            if endpoint is None:
                 raise ConfigurationError(f"models.{target.name}: give its base_url.")
             return CompatibleModel(
                 upstream,
-                base_url=base_url.rstrip("/"),
+                base_url=endpoint.base_url,
                 model=target.name,
-                api_key=entry.api_key or (settings.model_api_key if entry.base_url is None else None),
+                api_key=endpoint.api_key,
                 context_tokens=entry.context_tokens,
                 max_tokens_parameter=entry.max_tokens_parameter,
                 timeout_s=entry.timeout_s or settings.model_timeout_s,
@@ -393,10 +427,15 @@ def _log_model_failure(*, model: str, run_id: str, error: BaseException) -> None
     log.warning("%s: model %s could not answer: %s", run_id, model, error)
 
 
+def _log_upstream_failure(*, error: BaseException) -> None:
+    log.warning("the upstream could not answer what was passed on: %s", str(error) or type(error).__name__)
+
+
 _FAILURES: dict[str, Callable[..., None]] = {
     "server.failure": _log_failure,
     "run.failure": _log_run_failure,
     "model.failure": _log_model_failure,
+    "upstream.failure": _log_upstream_failure,
 }
 
 

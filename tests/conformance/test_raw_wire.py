@@ -169,3 +169,120 @@ def test_an_unknown_url_is_told_as_the_hosted_api_told_it(ask: Ask) -> None:
     assert status == 404
     assert body["error"]["message"] == "Invalid URL (POST /v1/foo)"
     assert headers["content-type"] == "application/json"
+
+
+# ---------------------------------------------------------------------------------------------------- runs
+
+
+def begun(ask: Ask, text: str) -> tuple[str, dict[str, Any]]:
+    """Begin a run, wait until it rests, and return its path and what it is."""
+    assistant = made(ask, tools=[{"type": "function", "function": {"name": "get_weather"}}])
+    body = {"assistant_id": assistant["id"], "thread": {"messages": [{"role": "user", "content": text}]}}
+    run = ask("POST", "/threads/runs", json.dumps(body).encode(), **JSON)[2]
+    path = f"/threads/{run['thread_id']}/runs/{run['id']}"
+    while run["status"] in ("queued", "in_progress"):
+        run = ask("GET", path)[2]
+    return path, run
+
+
+def refused(ask: Ask, method: str, target: str, body: Any = None) -> tuple[int, str]:
+    content = None if body is None else json.dumps(body).encode()
+    status, _, said = ask(method, target, content, **JSON)
+    return status, said["error"]["message"]
+
+
+def test_what_a_run_does_not_have_is_told_of_by_its_own_kind(ask: Ask) -> None:
+    path, run = begun(ask, "!say Yes")
+    other = ask("POST", "/threads", b"{}", **JSON)[2]["id"]
+    assert refused(ask, "GET", f"{path}/steps/step_123") == (404, "No run step found with id 'step_123'.")
+    assert refused(ask, "GET", f"{path}/steps?after=step_123") == (404, "No run step found with id 'step_123'.")
+    assert refused(ask, "GET", f"/threads/{other}/runs/{run['id']}") == (404, f"No run found with id '{run['id']}'.")
+    assert refused(ask, "GET", f"/threads/thread_x/runs/{run['id']}") == (404, "No thread found with id 'thread_x'.")
+    assert refused(ask, "GET", f"/threads/{run['thread_id']}/runs/undefined") == (
+        400,
+        "Invalid 'run_id': 'undefined'. Expected an ID that begins with 'run'.",
+    )
+
+
+def test_outputs_are_taken_for_all_calls_once_or_not_at_all(ask: Ask) -> None:
+    path, run = begun(ask, "!call get_weather {}\n!call get_weather {}")
+    one, two = (call["id"] for call in run["required_action"]["submit_tool_outputs"]["tool_calls"])
+    for got in ([one], [one, two, "call_x"], [one, "call_x"], []):
+        outputs = {"tool_outputs": [{"tool_call_id": each, "output": "1"} for each in got]}
+        assert refused(ask, "POST", f"{path}/submit_tool_outputs", outputs) == (
+            400,
+            f"Expected tool outputs for call_ids {[one, two]}, got {got}",
+        )
+    twice = {"tool_outputs": [{"tool_call_id": each, "output": "1"} for each in (one, two, two)]}
+    assert refused(ask, "POST", f"{path}/submit_tool_outputs", twice) == (
+        400,
+        "Invalid 'tool_outputs[2].tool_call_id': given more than once.",
+    )
+    nameless = {"tool_outputs": [{"output": "1"}]}
+    assert refused(ask, "POST", f"{path}/submit_tool_outputs", nameless) == (
+        400,
+        "Missing required parameter: 'tool_outputs[0].tool_call_id'.",
+    )
+    # In any order, and an output may be left out.
+    outputs = {"tool_outputs": [{"tool_call_id": two}, {"tool_call_id": one, "output": "1"}]}
+    status, _, queued = ask("POST", f"{path}/submit_tool_outputs", json.dumps(outputs).encode(), **JSON)
+    assert (status, queued["status"], queued["required_action"]) == (200, "queued", None)
+    assert queued["started_at"] == run["started_at"]
+
+
+def test_a_run_that_is_over_takes_nothing_more(ask: Ask) -> None:
+    path, run = begun(ask, "!say Yes")
+    assert run["expires_at"] is None
+    assert refused(ask, "POST", f"{path}/cancel") == (400, "Cannot cancel run with status 'completed'.")
+    outputs = {"tool_outputs": [{"tool_call_id": "call_x", "output": "1"}]}
+    assert refused(ask, "POST", f"{path}/submit_tool_outputs", outputs) == (
+        400,
+        'Runs in status "completed" do not accept tool outputs.',
+    )
+    changed = ask("POST", path, b'{"metadata": {"seen": "yes"}}', **JSON)[2]
+    assert changed == {**run, "metadata": {"seen": "yes"}}
+
+
+def test_a_run_that_waits_locks_its_thread_and_what_it_waits_for_has_no_usage_yet(ask: Ask) -> None:
+    path, run = begun(ask, "!call get_weather {}")
+    (step,) = ask("GET", f"{path}/steps")[2]["data"]
+    assert (step["status"], step["usage"], step["expires_at"]) == ("in_progress", None, run["expires_at"])
+    assert step["step_details"]["tool_calls"][0]["function"]["output"] is None
+    assert (run["usage"], run["expires_at"]) == (None, run["created_at"] + 600)
+    thread = f"/threads/{run['thread_id']}"
+    assert refused(ask, "POST", f"{thread}/messages", {"role": "user", "content": "Well?"}) == (
+        400,
+        f"Can't add messages to {run['thread_id']} while a run {run['id']} is active.",
+    )
+    assert refused(ask, "POST", f"{thread}/runs", {"assistant_id": run["assistant_id"]}) == (
+        400,
+        f"Thread {run['thread_id']} already has an active run {run['id']}.",
+    )
+    assert ask("POST", thread, b'{"metadata": {"a": "b"}}', **JSON)[0] == 200
+    cancelled = ask("POST", f"{path}/cancel")[2]
+    assert (cancelled["status"], cancelled["cancelled_at"], cancelled["expires_at"]) == (
+        "cancelling",
+        None,
+        run["expires_at"],
+    )
+
+
+def test_a_stream_is_framed_to_the_byte(ask: Ask, shared_url: str) -> None:
+    """ExOpenAI splits at line feeds and matches one space; ruby-openai and others read names from the event line."""
+    assistant = made(ask)
+    thread = {"messages": [{"role": "user", "content": '!say \u2028 Ein "Satz".'}]}
+    body = json.dumps({"assistant_id": assistant["id"], "thread": thread, "stream": True})
+    connection = http.client.HTTPConnection(urlsplit(shared_url).netloc, timeout=30)
+    connection.request("POST", "/v1/threads/runs?", body, {"content-type": "application/json"})
+    answer = connection.getresponse()
+    raw = answer.read()
+    connection.close()
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert "content-length" not in answer.headers
+    assert b"\r" not in raw
+    assert raw.endswith(b"event: done\ndata: [DONE]\n\n")
+    for block in raw.decode().split("\n\n")[:-2]:
+        name, data = block.split("\n")
+        assert name.startswith("event: thread.")
+        decoded = json.loads(data.removeprefix("data: "))
+        assert "error" not in decoded

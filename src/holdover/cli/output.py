@@ -100,6 +100,27 @@ def write_object(record: Any, as_json: bool) -> None:
     write_fields(fields | {"created_at": moment(record.created_at)})
 
 
+def write_line(value: Any) -> None:
+    """Write one JSON document on a line of its own, at once."""
+    click.echo(msgspec.json.encode(value))
+    sys.stdout.flush()
+
+
+def write_texts(events: Iterable[Any]) -> None:
+    """Write what messages say to the terminal, as it comes; of a message without deltas, all at its end."""
+    written: dict[str, int] = {}
+    for event in events:
+        if event.name == "thread.message.delta":
+            text = event.data.text
+        elif event.name in ("thread.message.completed", "thread.message.incomplete"):
+            text = event.data.text[written.get(event.data.id, 0) :] + "\n"
+        else:
+            continue
+        written[event.data.id] = written.get(event.data.id, 0) + len(text)
+        click.echo(visible(text), nl=False)
+        sys.stdout.flush()
+
+
 def write_hint(text: str) -> None:
     """Tell the person at the terminal something that is not part of the answer."""
     click.echo(visible(text), err=True)

@@ -14,7 +14,7 @@ from holdover.wire.steps import RunStep
 from .bodies import changes, content, takes, takes_metadata, takes_nulls, takes_tool_resources
 from .connection import Decorator, calls
 from .groups import Group
-from .output import moment, one_line, shows, write_object
+from .output import moment, one_line, shows, write_hint, write_line, write_object, write_texts
 from .pages import takes_page, write_page
 from .values import JSON, ResponseFormat, Text
 
@@ -168,6 +168,36 @@ def submit(client: Client, *, thread_id: str, run_id: str, tool_outputs: Any, as
     holdover runs submit thread_… run_… '[{"tool_call_id": "call_…", "output": "18 degrees"}]'
     """
     write_object(client.submit_tool_outputs_to_run(thread_id, run_id, tool_outputs), as_json)
+
+
+@runs.command("follow")
+@click.argument("thread_id")
+@click.argument("run_id")
+@click.option("--last-event-id", type=click.IntRange(min=0), help="Only what comes behind the event of this number.")
+@calls
+@shows
+def follow(client: Client, *, thread_id: str, run_id: str, last_event_id: int | None, as_json: bool) -> None:
+    """Hear a run as it goes on: its text as it comes, or in a pipe its events, one JSON object a line.
+
+    \b
+    holdover runs follow thread_… run_…
+    holdover runs follow thread_… run_… | jq -r .event
+    """
+    with client.stream_run(thread_id, run_id, **content(last_event_id=last_event_id)) as stream:
+        if as_json:
+            for event in stream:
+                write_line({"event": event.name, "data": event.data})
+            return
+        write_texts(stream)
+        run = stream.until_done()
+    if run.required_action is not None:
+        wanted = run.required_action.submit_tool_outputs.tool_calls
+        for each in wanted:
+            write_hint(f"{each.id} wants the output of {each.function.name}({each.function.arguments})")
+        write_hint(f"To submit them: holdover runs submit {one_line(thread_id)} {one_line(run_id)} JSON")
+    elif run.status != "completed":
+        reason = f": {run.last_error.message}" if run.last_error is not None else ""
+        write_hint(f"The run is {run.status}{reason}")
 
 
 @runs.command("steps")

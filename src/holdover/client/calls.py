@@ -80,7 +80,7 @@ def call(
         decode=_decoder(cast(Any, reply)),
         creates=operation.creates,
         ended=operation.ended,
-        streams=content.get("stream") is True,
+        streams=operation.always_streams or content.get("stream") is True,
         **fields,
     )
 
@@ -101,7 +101,8 @@ def _unknown_option(operation: Operation, option: str, given: Mapping[str, Any])
     from difflib import get_close_matches
 
     options = _options_of(operation)
-    of_events = OF_EVENTS | {"stream"} if operation.streams else frozenset(["stream_to"] if options else [])
+    asked = frozenset(["stream"] if operation.body is not None else [])
+    of_events = OF_EVENTS | asked if operation.streams else frozenset(["stream_to"] if options else [])
     known = sorted({*CALL_OPTIONS, *options.difference(given), *of_events})
     nearest = get_close_matches(option, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"it takes: {', '.join(known)}."

@@ -313,6 +313,13 @@ class EventOptions(StreamedCallOptions, FunctionOptions, total=False):
     background: bool
 
 
+class StreamRunOptions(CallOptions, FunctionOptions, total=False):
+    """Options of ``stream_run``."""
+
+    background: bool
+    last_event_id: int | None
+
+
 class _Overrides(TypedDict, total=False):
     instructions: str | None
     max_completion_tokens: int | None

@@ -35,6 +35,7 @@ from .exchange import (
     Target,
     carry_out,
     carry_out_async,
+    exchange,
     exchange_raw,
     run,
     run_async,
@@ -63,7 +64,7 @@ class RunEvent(msgspec.Struct, frozen=True, gc=False):
 class _RunEvents:
     """What both kinds of stream are: the flow of events, and what they have come to so far."""
 
-    def __init__(self, target: Target, begin: Call[Run], wishes: Wishes) -> None:
+    def __init__(self, target: Target, begin: Call[Run], wishes: Wishes, attached_to: Call[Run] | None = None) -> None:
         from holdover.wire.accumulate import Snapshots
 
         self._target = target
@@ -72,6 +73,9 @@ class _RunEvents:
         self._answering = wishes.answering
         self._snapshots: Snapshots = Snapshots()
         self._incoming: Any = None
+        self._attached_to = attached_to
+        #: The number of the newest event, for `stream_run`; ``None`` where the service tells of no numbers.
+        self.last_event_id: int | None = None
 
     @property
     def run(self) -> Run | None:
@@ -108,6 +112,8 @@ class _RunEvents:
         answer: Any = yield from exchange_raw(self._target, call)
         if not isinstance(answer, Response):
             self._incoming = answer
+            told = answer.headers.get("holdover-event-id", "")
+            self.last_event_id = int(told) if told.isdigit() else None
             return
         if answer.status != 200:
             raise status_error(answer)
@@ -122,6 +128,8 @@ class _RunEvents:
         """Yield events, and what must be done for more to come."""
         while True:
             yield from self._leg()
+            if self.run is None and self._attached_to is not None:  # nothing was new
+                self._snapshots.take((yield from exchange(self._target, self._attached_to)))
             if (run := self.run) is None or not self._answering.is_asked(run):
                 return
             outputs = yield from self._answering.outputs(self._target, self._calls, run)
@@ -148,6 +156,8 @@ class _RunEvents:
                     if decode is None:  # newer than this client
                         continue
                     name = each.name
+                    if self.last_event_id is not None:
+                        self.last_event_id += 1
                     event = RunEvent(name, decode(each.data))
                     take(event.data)
                     yield event
@@ -204,8 +214,9 @@ class RunStream(_RunEvents):
         wishes: Wishes,
         send: Send,
         sleep: Callable[[float], None],
+        attached_to: Call[Run] | None = None,
     ) -> None:
-        super().__init__(target, begin, wishes)
+        super().__init__(target, begin, wishes, attached_to)
         self._send = send
         self._sleep = sleep
         self._events = self._walk()
@@ -279,8 +290,9 @@ class AsyncRunStream(_RunEvents):
         wishes: Wishes,
         send: AsyncSend,
         sleep: Callable[[float], Awaitable[None]],
+        attached_to: Call[Run] | None = None,
     ) -> None:
-        super().__init__(target, begin, wishes)
+        super().__init__(target, begin, wishes, attached_to)
         self._send = send
         self._sleep = sleep
         self._events = self._walk()

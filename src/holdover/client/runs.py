@@ -12,7 +12,7 @@ from holdover.wire.steps import RunStep
 
 from .calls import OF_EVENTS, call
 from .core import AsyncCore, Core, same_docstring
-from .exchange import run, run_async, streaming, streaming_async
+from .exchange import Call, run, run_async, streaming, streaming_async
 from .options import (
     CallOptions,
     CreateRunOptions,
@@ -24,6 +24,7 @@ from .options import (
     RunAndWaitOptions,
     StepPageOptions,
     StreamedCallOptions,
+    StreamRunOptions,
     ToolOutputParam,
     WaitOptions,
 )
@@ -37,6 +38,7 @@ from .run_streams import (
     hand_over_in_background,
     hand_over_in_background_async,
 )
+from .streams import Receiver
 
 ToolOutputs = Sequence[ToolOutput | ToolOutputParam]
 
@@ -302,6 +304,50 @@ class RunMethods(Core):
             "submit_tool_outputs_to_run", [thread_id, run_id], {"tool_outputs": tool_outputs}, stream, options
         )
 
+    @overload
+    def stream_run(
+        self, thread_id: str, run_id: str, *, stream_to: None = None, **options: Unpack[StreamRunOptions]
+    ) -> RunStream: ...
+
+    @overload
+    def stream_run(
+        self, thread_id: str, run_id: str, *, stream_to: Receiver, **options: Unpack[StreamRunOptions]
+    ) -> Run: ...
+
+    def stream_run(
+        self, thread_id: str, run_id: str, *, stream_to: Receiver | None = None, **options: Unpack[StreamRunOptions]
+    ) -> Run | RunStream:
+        """Attach to a run and hear its events: those behind one that was heard before, then those to come.
+
+        Endpoint: ``GET /threads/{thread_id}/runs/{run_id}/stream``
+
+        Args:
+            thread_id: The thread's id.
+            run_id: The run's id.
+            last_event_id: The number of the last event that was heard, as `RunStream.last_event_id` says it; without
+                it, the events come from the first on. It is not known of a run whose events were not numbered.
+            stream_to: Receives every event, a `holdover.RunEvent`: a function or a queue. The call returns the run when
+                there are no more; with ``background=True`` at once, and a thread or a task hands them over.
+            functions: Python functions that answer calls, by name or in a list; the run goes on by itself.
+            on_function_error: What becomes of what they raise: ``"tell"`` the model, or cancel the run and ``"raise"``.
+            max_rounds: How often the run may come back with calls (16).
+            openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's;
+                ``timeout_s`` bounds every silence, not the whole.
+
+        Returns:
+            The events; with ``stream_to``, the run as last told. They end where the run ends, or waits for outputs. Of
+            a run that ended some time ago, what is stored is told: whole objects, no deltas.
+
+        Raises:
+            NotFoundError: There is no such run in this thread.
+            BadRequestError: Another process drives the run, or the events that are asked for are not kept any more.
+            APIConnectionError: No answer came.
+
+        Source: an extension.
+        """
+        wishes = Wishes(_received(stream_to, options), stream=stream_to is None, can_await=False)
+        return self._heard("stream_run", [thread_id, run_id], wishes, attached_to=wishes.calls.get(thread_id, run_id))
+
     def list_run_steps(self, thread_id: str, run_id: str, **options: Unpack[StepPageOptions]) -> Page[RunStep]:
         """Return a list of a run's steps, newest first.
 
@@ -418,10 +464,21 @@ class RunMethods(Core):
         wishes = Wishes(options, stream=bool(stream), can_await=False)
         if not stream and wishes.receiver is None:
             return self._run(call(name, *arguments, reply=Run, options=wishes.rest, given=given))
+        return self._heard(name, arguments, wishes, {**given, "stream": True})
+
+    def _heard(
+        self,
+        name: str,
+        arguments: list[str],
+        wishes: Wishes,
+        given: Mapping[str, Any] | None = None,
+        attached_to: Call[Run] | None = None,
+    ) -> Run | RunStream:
+        """Make a call that is answered with events, and return them, or hand them over."""
 
         def open() -> RunStream:
-            asked = call(name, *arguments, reply=Run, options=wishes.rest, given={**given, "stream": True})
-            return RunStream(self._target, asked, wishes, streaming(self._transport), self._sleep).open()
+            asked = call(name, *arguments, reply=Run, options=wishes.rest, given=given)
+            return RunStream(self._target, asked, wishes, streaming(self._transport), self._sleep, attached_to).open()
 
         if wishes.receiver is None:
             return open()
@@ -524,6 +581,25 @@ class AsyncRunMethods(AsyncCore):
             "submit_tool_outputs_to_run", [thread_id, run_id], {"tool_outputs": tool_outputs}, stream, options
         )
 
+    @overload
+    async def stream_run(
+        self, thread_id: str, run_id: str, *, stream_to: None = None, **options: Unpack[StreamRunOptions]
+    ) -> AsyncRunStream: ...
+
+    @overload
+    async def stream_run(
+        self, thread_id: str, run_id: str, *, stream_to: Receiver, **options: Unpack[StreamRunOptions]
+    ) -> Run: ...
+
+    @same_docstring(RunMethods.stream_run)
+    async def stream_run(
+        self, thread_id: str, run_id: str, *, stream_to: Receiver | None = None, **options: Unpack[StreamRunOptions]
+    ) -> Run | AsyncRunStream:
+        wishes = Wishes(_received(stream_to, options), stream=stream_to is None, can_await=True)
+        return await self._heard(
+            "stream_run", [thread_id, run_id], wishes, attached_to=wishes.calls.get(thread_id, run_id)
+        )
+
     @same_docstring(RunMethods.list_run_steps)
     async def list_run_steps(
         self, thread_id: str, run_id: str, **options: Unpack[StepPageOptions]
@@ -570,11 +646,22 @@ class AsyncRunMethods(AsyncCore):
         wishes = Wishes(options, stream=bool(stream), can_await=True)
         if not stream and wishes.receiver is None:
             return await self._run(call(name, *arguments, reply=Run, options=wishes.rest, given=given))
+        return await self._heard(name, arguments, wishes, {**given, "stream": True})
+
+    async def _heard(
+        self,
+        name: str,
+        arguments: list[str],
+        wishes: Wishes,
+        given: Mapping[str, Any] | None = None,
+        attached_to: Call[Run] | None = None,
+    ) -> Run | AsyncRunStream:
+        """Make a call that is answered with events, and return them, or hand them over."""
 
         async def open() -> AsyncRunStream:
-            asked = call(name, *arguments, reply=Run, options=wishes.rest, given={**given, "stream": True})
+            asked = call(name, *arguments, reply=Run, options=wishes.rest, given=given)
             return await AsyncRunStream(
-                self._target, asked, wishes, streaming_async(self._transport), self._sleep
+                self._target, asked, wishes, streaming_async(self._transport), self._sleep, attached_to
             ).open()
 
         if wishes.receiver is None:
@@ -582,3 +669,7 @@ class AsyncRunMethods(AsyncCore):
         if wishes.in_background:
             return await hand_over_in_background_async(wishes.receiver, open, self._tasks)
         return await hand_over_async(wishes.receiver, open)
+
+
+def _received(receiver: Receiver | None, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    return options if receiver is None else {**options, "stream_to": receiver}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from holdover.wire.events import DONE
 
@@ -19,6 +19,8 @@ LISTENER_LIMIT_BYTES = 1024 * 1024
 LOG_LIMIT_BYTES = 1024 * 1024
 #: How long a run that has ended can still be attached to from memory, in seconds, and what that may take altogether.
 KEPT_S = 60.0
+#: The same of a run that waits for outputs: they may be submitted to another process, which does not tell.
+WAITING_S = 3600.0
 KEPT_LIMIT_BYTES = 64 * 1024 * 1024
 
 
@@ -43,10 +45,9 @@ class Listener:
         "_sink",
         "_waiter",
         "_waiting",
-        "first_id",
     )
 
-    def __init__(self, channel: Channel, first_id: int) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
@@ -56,8 +57,6 @@ class Listener:
         self._sink: Sink | None = None
         self._pouring: asyncio.Handle | None = None
         self._has_room = True
-        #: The number of the first event that it gets.
-        self.first_id = first_id
 
     def put(self, frames: bytes) -> None:
         """Have frames wait for the listener."""
@@ -152,39 +151,51 @@ class Listener:
 class Channel:
     """The frames of one run, and who listens."""
 
-    __slots__ = ("_first", "_is_over", "_listeners", "_log", "is_between_legs", "log_bytes", "next_id")
+    __slots__ = ("_listeners", "_log", "epoch", "first_id", "is_live", "is_whole", "leg_id", "log_bytes", "next_id")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_whole: bool = False) -> None:
         self._listeners: set[Listener] = set()
-        self._log: list[bytes] | None = []
-        self._is_over = False
-        self.is_between_legs = False
+        self._log: deque[bytes] = deque()
+        #: Whether it began with the run: then its numbers are those that any listener has seen.
+        self.is_whole = is_whole
+        #: Whether more will come without anybody asking: not before outputs are submitted, and not after the end.
+        self.is_live = True
+        #: The epoch of the driver that it tells of.
+        self.epoch: int | None = None
         self.log_bytes = 0
-        self.next_id = 1
+        #: The numbers of the oldest event that is kept, of the first one of this leg, and of the next one.
+        self.first_id = self.leg_id = self.next_id = 1
+
+    def follow(self, epoch: int) -> None:
+        """Tell of a driver from now on; what another process did in between is missing."""
+        if self.epoch is not None and epoch > self.epoch + 1:
+            self.is_whole = False
+        self.epoch = epoch
 
     def publish(self, frames: bytes, count: int) -> None:
         """Send frames that hold so many events."""
-        self.is_between_legs = False
+        if not self.is_live:
+            self.is_live = True
+            self.leg_id = self.next_id
         self.next_id += count
-        if self._log is not None:
-            self.log_bytes += len(frames)
-            self._log.append(frames)
-            if self.log_bytes > LOG_LIMIT_BYTES:
-                self._log = None
-                self.log_bytes = 0
+        self.log_bytes += len(frames)
+        self._log.append(frames)
+        while self.log_bytes > LOG_LIMIT_BYTES:
+            oldest = self._log.popleft()
+            self.log_bytes -= len(oldest)
+            self.first_id += oldest.count(b"\n\n")
         for listener in self._listeners:
             listener.put(frames)
 
     def listen(self) -> Listener:
         """Listen to what comes from now on."""
-        listener = Listener(self, self.next_id)
+        listener = Listener(self)
         self._listeners.add(listener)
         return listener
 
-    def end_leg(self, *, is_over: bool) -> None:
-        """Say ``done`` to all listeners; ``is_over`` where nothing will ever follow."""
-        self.is_between_legs = True
-        self._is_over = is_over
+    def end_leg(self) -> None:
+        """Say ``done`` to all listeners."""
+        self.is_live = False
         for listener in list(self._listeners):
             listener.put(DONE)
             listener.end()
@@ -193,16 +204,16 @@ class Channel:
         """Listen no more."""
         self._listeners.discard(listener)
 
-    def replay(self, after_id: int) -> tuple[bytes, int] | None:
-        """Return the frames behind an event with their ids, and the next number; ``None`` if they are not kept."""
-        if self._log is None:
+    def replay(self, after_id: int) -> list[bytes] | None:
+        """Return the frames behind an event; ``None`` if not all of them are kept."""
+        if not self.first_id - 1 <= after_id < self.next_id:
             return None
         frames = b"".join(self._log).split(b"\n\n")[:-1]
-        first = self.next_id - len(frames)
-        numbered = [
-            b"id: %d\n%b\n\n" % (number, each) for number, each in enumerate(frames, first) if number > after_id
-        ]
-        return b"".join(numbered), self.next_id
+        return [b"%b\n\n" % each for each in frames[after_id + 1 - self.first_id :]]
+
+    def last_frame(self) -> bytes | None:
+        """Return the newest frame; ``None`` if it is not kept."""
+        return self._log[-1].rstrip(b"\n").rpartition(b"\n\n")[2] if self._log else None
 
 
 class Broadcast:
@@ -210,48 +221,86 @@ class Broadcast:
 
     def __init__(self) -> None:
         self._channels: dict[str, Channel] = {}
-        self._ended: deque[tuple[float, str]] = deque()
+        #: Since when runs have ended, or wait for outputs, oldest first.
+        self._ended: dict[str, float] = {}
+        self._waiting: dict[str, float] = {}
         self._kept_bytes = 0
 
-    def open(self, run_id: str) -> Channel:
-        """Return the channel of a run, made if need be."""
+    def open(self, run_id: str, *, is_new: bool = False) -> Channel:
+        """Return the channel of a run, made if need be; the run may be new, too."""
         channel = self._channels.get(run_id)
         if channel is None:
-            channel = self._channels[run_id] = Channel()
+            channel = self._channels[run_id] = Channel(is_whole=is_new)
+        elif self._waiting.pop(run_id, None) is not None:
+            self._kept_bytes -= channel.log_bytes
         return channel
 
     def find(self, run_id: str) -> Channel | None:
         """Return the channel of a run, if there is one here."""
         return self._channels.get(run_id)
 
+    def rest(self, run_id: str) -> None:
+        """Say that a run waits for outputs."""
+        self._keep(run_id, self._waiting)
+
     def end(self, run_id: str) -> None:
         """Say that a run has ended; its frames are kept for a while."""
-        channel = self._channels.get(run_id)
-        if channel is None:
-            return
-        channel.end_leg(is_over=True)
-        now = asyncio.get_running_loop().time()
-        self._ended.append((now, run_id))
-        self._kept_bytes += channel.log_bytes
-        while self._ended and (now - self._ended[0][0] > KEPT_S or self._kept_bytes > KEPT_LIMIT_BYTES):
-            gone = self._channels.pop(self._ended.popleft()[1], None)
-            self._kept_bytes -= gone.log_bytes if gone else 0
+        self._keep(run_id, self._ended)
 
     def forget(self, run_id: str) -> None:
         """End a run's stream and keep nothing of it: it goes on elsewhere."""
-        channel = self._channels.pop(run_id, None)
+        channel = self._drop(run_id)
         if channel is not None:
-            channel.end_leg(is_over=True)
+            channel.end_leg()
+
+    def _keep(self, run_id: str, resting: dict[str, float]) -> None:
+        channel = self._drop(run_id)
+        if channel is None:
+            return
+        channel.end_leg()
+        now = asyncio.get_running_loop().time()
+        self._channels[run_id] = channel
+        resting[run_id] = now
+        self._kept_bytes += channel.log_bytes
+        for table, kept_s in ((self._ended, KEPT_S), (self._waiting, WAITING_S)):
+            while table and (self._kept_bytes > KEPT_LIMIT_BYTES or now - next(iter(table.values())) > kept_s):
+                self._drop(next(iter(table)))
+
+    def _drop(self, run_id: str) -> Channel | None:
+        channel = self._channels.pop(run_id, None)
+        was_resting = self._ended.pop(run_id, None) is not None or self._waiting.pop(run_id, None) is not None
+        if channel is not None and was_resting:
+            self._kept_bytes -= channel.log_bytes
+        return channel
 
 
 class EventStream:
-    """An answer that is a stream: frames as they come, and the number of the event before the first."""
+    """An answer that is a stream: frames as they come.
 
-    def __init__(self, listener: Listener | None, *, before: bytes = b"", after_id: int = 0, numbered: bool = False):
+    Args:
+        listener: Gives them; without one, nothing follows what came before.
+        before: What came before.
+        after_id: The number of the event before the first, where events have numbers.
+        is_numbered: Whether the frames themselves bear their numbers: what the hosted API sent had none.
+    """
+
+    def __init__(
+        self,
+        listener: Listener | None,
+        *,
+        before: Sequence[bytes] = (),
+        after_id: int | None = 0,
+        is_numbered: bool = False,
+    ) -> None:
         self._listener = listener
-        self._before = before
+        self._before = b"".join(before)
+        self._number = None
         self.after_id = after_id
-        self._number = (_numberer(listener.first_id) if listener else None) if numbered else None
+        if is_numbered and after_id is not None:
+            self._number = _numberer(after_id + 1)
+            self._before = self._number(self._before)
+        if listener is None:
+            self._before += DONE
 
     def __aiter__(self) -> EventStream:
         return self

@@ -103,6 +103,7 @@ class Driver:
         self._answer: Answer | None = None
         self._finished: list[RunStep] = []
         self._channel: Channel = work.broadcast.open(row.id)
+        self._channel.follow(epoch)
         self._is_waiting = False
         self._interruption: Interruption | None = None
         self._task: asyncio.Task[None] | None = None
@@ -448,7 +449,7 @@ class Driver:
         changed = await self._write(change, expected=("in_progress",))
         self._run, self._state = decode_run(changed.document), state
         self._publish(run_frame(self._run), 1)
-        self._channel.end_leg(is_over=False)
+        self._work.broadcast.rest(self.run_id)
 
     async def _end(
         self,

@@ -14,6 +14,7 @@ import msgspec
 from holdover.errors import APIStatusError, BadRequestError
 from holdover.models.protocol import Models
 from holdover.store.protocol import (
+    DRIVEN,
     Changed,
     NewObject,
     Reference,
@@ -34,6 +35,7 @@ from holdover.wire.runs import (
     CreateThreadAndRun,
     ModifyRun,
     Run,
+    RunEventsQuery,
     SubmitToolOutputs,
     ToolOutput,
     TruncationStrategy,
@@ -45,14 +47,14 @@ from holdover.wire.tools import NewToolResources, ToolResources
 
 from . import lifecycle
 from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
-from .broadcast import Broadcast, EventStream
-from .core import Core, RetryKey, encode, references_told, repeatable
+from .broadcast import Broadcast, Channel, EventStream
+from .core import Core, RetryKey, encode, not_found, references_told, repeatable
 from .driver import run_frame, streamed_run
 from .lifecycle import decode_run, state_of
 from .messages import files_of, new_messages
 from .steps import page_as_read, step_as_read, without_passages
 from .threads import ThreadOperations, as_read
-from .turn import step_frame
+from .turn import message_frame, step_frame
 from .worker import Worker, ended, expired
 
 Body = CreateRun | CreateThreadAndRun
@@ -231,8 +233,11 @@ class RunOperations(ThreadOperations, Core):
             raise already_active(run.thread_id, busy.run_id) from None
         if reply != queued:  # the request was carried out before
             earlier = decode_run(reply)
-            return await self._attach(earlier.thread_id, earlier.id) if streams else reply
-        channel = self._broadcast.open(run.id)
+            return await self._repeated(earlier.id, earlier.thread_id) if streams else reply
+        if lease is None and not streams:
+            self._worker.wake()  # whoever drives it tells of it
+            return reply
+        channel = self._broadcast.open(run.id, is_new=True)
         listener = channel.listen() if streams else None
         shown = streamed_run(run)
         first = frame("thread.run.created", shown) + frame(RUN_EVENTS["queued"], shown)
@@ -292,35 +297,60 @@ class RunOperations(ThreadOperations, Core):
             NotFoundError: There is none with this id in this run.
         """
         await self.get_run(thread_id, run_id)
-        return step_as_read(await self._document("step", step_id, owner=run_id), with_passages=bool(query.include))
+        document = await self._store.get("step", step_id, owner=run_id)
+        if document is None:
+            raise not_found("step", step_id)
+        return step_as_read(document, with_passages=bool(query.include))
 
-    async def _attach(self, thread_id: str, run_id: str, last_event_id: int = 0) -> EventStream:
-        """Attach to a run's events: those behind ``last_event_id``, then those to come.
+    async def stream_run(self, thread_id: str, run_id: str, query: RunEventsQuery) -> EventStream:
+        """Attach to a run: the events behind one that was heard, then those to come.
+
+        Of a run that rests and whose events are not kept any more, what is stored is told instead: whole objects, no
+        deltas and no numbers.
 
         Raises:
             NotFoundError: There is no such run in this thread.
-            BadRequestError: The run is driven by another process, or what is asked for is not kept any more.
+            BadRequestError: The run is driven by another process, or the events that are asked for are not kept.
         """
+        run, channel = await self._run_and_channel(thread_id, run_id)
+        after_id = query.last_event_id or 0
+        if channel is not None and (channel.is_whole or not after_id):
+            if after_id >= channel.next_id:
+                raise _has_not_happened(after_id, channel.next_id - 1)
+            after_id = after_id if channel.is_whole else channel.first_id - 1
+            frames = channel.replay(after_id)
+            if frames is not None:
+                listener = channel.listen() if channel.is_live else None
+                known_id = after_id if channel.is_whole else None
+                return EventStream(listener, before=frames, after_id=known_id, is_numbered=True)
+        if run.status in DRIVEN_OR_QUEUED:
+            raise _is_elsewhere(run_id)
+        if after_id:
+            raise _not_kept(run_id)
+        return EventStream(None, before=await self._retold(run), after_id=None)
+
+    async def _run_and_channel(self, thread_id: str, run_id: str) -> tuple[Run, Channel | None]:
+        """Return a run and its channel, if there is one here, as they are at the same time."""
         run = decode_run(await self.get_run(thread_id, run_id))
         channel = self._broadcast.find(run_id)
-        replayed = channel.replay(last_event_id) if channel is not None else None
-        if channel is not None and replayed is not None:
-            frames, next_id = replayed
-            is_live = self._worker.is_driving(run_id) and not channel.is_between_legs
-            listener = channel.listen() if is_live or run.status in ("queued", "in_progress") else None
-            done = b"" if listener else b"event: done\ndata: [DONE]\n\n"
-            return EventStream(listener, before=frames + done, after_id=min(last_event_id, next_id - 1), numbered=True)
-        if run.status in ("queued", "in_progress", "cancelling"):
-            raise BadRequestError(
-                f"The events of run {run_id} cannot be had here: another process drives it, or they were too many to "
-                "be kept. Ask for the run itself (GET) until it has ended.",
-                code="stream_not_here",
-            )
-        frames = await self._retold(run)
-        return EventStream(None, before=frames, numbered=True)
+        if channel is not None and not channel.is_live and not _tells_of(channel, run):
+            run = decode_run(await self.get_run(thread_id, run_id))  # it came to rest while it was read, perhaps
+            channel = self._broadcast.find(run_id)
+        if channel is not None and not channel.is_live and not _tells_of(channel, run):
+            self._broadcast.forget(run_id)  # it went on elsewhere
+            channel = None
+        return run, channel
 
-    async def _retold(self, run: Run) -> bytes:
-        """Return the events of a run that rests, told from what is stored: whole objects, no deltas."""
+    async def _repeated(self, run_id: str, thread_id: str) -> EventStream:
+        """Answer a request again that was carried out before, and whose answer was a stream: with its events."""
+        channel = self._broadcast.find(run_id)
+        if channel is not None and (frames := channel.replay(channel.leg_id - 1)) is not None:
+            listener = channel.listen() if channel.is_live else None
+            return EventStream(listener, before=frames, after_id=channel.leg_id - 1)
+        return await self.stream_run(thread_id, run_id, RunEventsQuery())
+
+    async def _retold(self, run: Run) -> list[bytes]:
+        """Return the events of a run that rests, told from what is stored."""
         frames = [frame("thread.run.created", streamed_run(run))]
         after: str | None = None
         while True:
@@ -332,16 +362,12 @@ class RunOperations(ThreadOperations, Core):
                     message_id = step.step_details.message_creation.message_id
                     message = await self._store.get("message", message_id, owner=run.thread_id)
                     if message is not None:
-                        status = _decode_message(message).status or "completed"
-                        frames += [frame("thread.message.created", message), frame(f"thread.message.{status}", message)]
+                        frames += [frame("thread.message.created", message), message_frame(_decode_message(message))]
                 if step.status != "in_progress":
                     frames.append(step_frame(step, run))
             if not page.has_more:
-                break
+                return [*frames, run_frame(run)]
             after = page.ids[-1]
-        frames.append(run_frame(run))
-        numbered = [b"id: %d\n%b" % (number, each) for number, each in enumerate(frames, 1)]
-        return b"".join(numbered) + b"event: done\ndata: [DONE]\n\n"
 
     # --------------------------------------------------------------------------------------------- changing
 
@@ -435,16 +461,20 @@ class RunOperations(ThreadOperations, Core):
         operation = f"submit_tool_outputs_to_run {run_id}"
         changed = await self._changed(thread_id, run_id, change, retry=repeatable(operation, retry_key, self._now()))
         if changed.change is None:  # the request was carried out before
-            return await self._attach(thread_id, run_id) if streams else changed.reply
+            return await self._repeated(run_id, thread_id) if streams else changed.reply
         if changed.change.status == "expired":
             self._tell(run_id, run_frame(decode_run(changed.change.document)), 1)
             raise _does_not_accept("expired")
+        if lease is None and not streams:
+            self._broadcast.forget(run_id)  # whoever drives it tells of it
+            self._worker.wake()
+            return changed.reply
         assert completed is not None
         assert queued is not None
         assert begun is not None
         channel = self._broadcast.open(run_id)
         listener = channel.listen() if streams else None
-        after_id = channel.next_id - 1
+        after_id = channel.next_id - 1 if channel.is_whole else None
         told = completed if shows_found else without_passages(completed)
         channel.publish(step_frame(told, queued) + run_frame(queued), 2)
         if lease is not None:
@@ -485,6 +515,44 @@ class RunOperations(ThreadOperations, Core):
         if channel is not None:
             channel.publish(frames, count)
             self._broadcast.end(run_id)
+
+
+def _tells_of(channel: Channel, run: Run) -> bool:
+    """Whether what a channel told last, of a run that came to rest, is how the run is."""
+    last = channel.last_frame()
+    if last is None:
+        return False
+    told = decode_run(last.partition(b"\ndata: ")[2])
+    return (told.status, told.started_at, told.required_action) == (run.status, run.started_at, run.required_action)
+
+
+#: Statuses of runs that somebody works on, or is about to.
+DRIVEN_OR_QUEUED = ("queued", *DRIVEN)
+
+
+def _has_not_happened(id: int, newest: int) -> BadRequestError:
+    return BadRequestError(
+        f"Invalid 'Last-Event-ID': {id}. The newest event of this run is {newest}.",
+        param="Last-Event-ID",
+        code="invalid_value",
+    )
+
+
+def _is_elsewhere(run_id: str) -> BadRequestError:
+    return BadRequestError(
+        f"The events of run {run_id} cannot be had here: another process drives it, or they were too many to be kept. "
+        "Ask for the run itself (GET) until it has ended.",
+        code="stream_not_here",
+    )
+
+
+def _not_kept(run_id: str) -> BadRequestError:
+    return BadRequestError(
+        f"The events of run {run_id} are not kept here any more. Without 'Last-Event-ID', what it did is told from its "
+        "beginning.",
+        param="Last-Event-ID",
+        code="stream_not_here",
+    )
 
 
 def _truncation(body: Body) -> TruncationStrategy:

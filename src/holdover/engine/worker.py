@@ -156,7 +156,7 @@ class Worker:
     async def _claim(self) -> None:
         room = min(BATCH, self._max_runs - len(self._drivers))
         claimed = 0
-        self._wake.clear()  # also where nothing is looked for now: one that is set would never be waited for
+        self._wake.clear()  # also where nothing is claimed: an event that stays set is never waited for
         if room > 0 and not self._is_stopping:
             found = await self._store.claim_runs(room, self._claimed)
             claimed = len(found)

@@ -13,6 +13,7 @@ import msgspec
 from holdover.errors import ConfigurationError
 
 from .protocol import Model
+from .upstream import Upstream
 
 PROVIDERS = ("compatible", "local", "scripted")
 
@@ -119,6 +120,7 @@ class Catalog:
         make: Makes the model of a target when it is first asked for.
         own: Models by name that are there already; ``*`` answers for all other names.
         close: Lets go of what the models share.
+        upstream: The connections that they share.
     """
 
     def __init__(
@@ -128,8 +130,10 @@ class Catalog:
         *,
         own: Mapping[str, Model] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
+        upstream: Upstream | None = None,
     ) -> None:
-        self._names = names
+        self.upstream = upstream
+        self.table = names
         self._make = make
         self._own = dict(own or {})
         self._close = close
@@ -140,7 +144,7 @@ class Catalog:
         own = self._own.get(name) or self._own.get("*")
         if own is not None:
             return own
-        target = self._names.resolve(name)
+        target = self.table.resolve(name)
         if target is None:
             return None
         model = self._made.get(target)
@@ -152,7 +156,7 @@ class Catalog:
 
     def names(self) -> Sequence[str]:
         """Return the names that are listed beside those of the published reference."""
-        return sorted({*self._names.entries, *(name for name in self._names.aliases if not name.endswith("*"))})
+        return sorted({*self.table.entries, *(name for name in self.table.aliases if not name.endswith("*"))})
 
     async def close(self) -> None:
         """Let go of what the models hold."""

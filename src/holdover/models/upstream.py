@@ -7,6 +7,7 @@ may be as large as it likes both ways, and goes through ``aiohttp``.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,9 @@ from holdover.errors import ConfigurationError
 #: Says which process asks, so that a service that is its own upstream finds out.
 HOP_HEADER = "holdover-hop"
 CONNECT_TIMEOUT_S = 10.0
-
+#: What ``aiohttp`` would say of itself.
+_AUTOMATIC = ("accept", "content-type", "user-agent")
+_AT_ONCE_BYTES = 1024 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -79,7 +82,7 @@ class Upstream:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | AsyncIterator[bytes] | None,
+        body: bytes | io.BytesIO | AsyncIterator[bytes] | None,
         timeout_s: float,
         decompress: bool = True,
     ) -> AsyncIterator[Any]:
@@ -87,9 +90,15 @@ class Upstream:
 
         Args:
             timeout_s: How long the other side may be silent.
-            decompress: Whether the content is given as it was before it was packed for the way.
+            decompress: Whether the content is given as it was before it was packed for the way; otherwise the address
+                is encoded already, and nothing is added to the headers but this process's name.
+
+        Raises:
+            OSError: There is no connection, or it broke off.
+            TimeoutError: The other side was silent.
         """
         import aiohttp
+        from yarl import URL
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -101,13 +110,27 @@ class Upstream:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, sock_read=timeout_s
         )
-        sent = {**headers, HOP_HEADER: self.hop}
+        if isinstance(body, bytes) and len(body) > _AT_ONCE_BYTES:
+            body = io.BytesIO(body)  # written piece by piece
+        before = headers.get(HOP_HEADER)
+        sent = {**headers, HOP_HEADER: f"{before}, {self.hop}" if before else self.hop}
         if decompress:
             sent["accept-encoding"] = "identity"
-        async with self._session.request(
-            method, url, headers=sent, data=body, timeout=timeout, allow_redirects=False
-        ) as answer:
-            yield answer
+        try:
+            async with self._session.request(
+                method,
+                URL(url, encoded=not decompress),
+                headers=sent,
+                skip_auto_headers=() if decompress else _AUTOMATIC,
+                data=body,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as answer:
+                yield answer
+        except aiohttp.ClientError as error:
+            if isinstance(error, OSError | TimeoutError):
+                raise
+            raise ConnectionError(str(error)) from error
 
     async def close(self) -> None:
         """Close all connections."""

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -84,7 +84,29 @@ _NOTHING_TO_ECHO = list(_ECHOED_HEADERS.items())
 
 
 class Disconnected(Exception):
-    """The client went away before it had sent its request."""
+    """There is nobody to answer, or no more to answer with."""
+
+
+class UpstreamError(InternalServerError):
+    """The upstream did not answer, or in a way that is the service's concern: told as it is."""
+
+    default_status = 502
+
+
+class Passes(Protocol):
+    """What passes requests on; see `holdover.server.passthrough`."""
+
+    def takes(self, path: bytes) -> bool: ...
+
+    async def forward(
+        self,
+        scope: Scope,
+        path: bytes,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        told: Callable[[], list[tuple[bytes, bytes]]],
+    ) -> int: ...
 
 
 class App:
@@ -94,10 +116,19 @@ class App:
         engine: Carries out the operations.
         access: Decides who is let in.
         is_ready: Whether new work should be sent here; asked by ``/health/ready``.
+        passthrough: Where all goes that is not of the table of operations; nowhere without it.
     """
 
-    def __init__(self, engine: Engine, access: Access, *, is_ready: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        access: Access,
+        *,
+        is_ready: Callable[[], bool] = lambda: True,
+        passthrough: Passes | None = None,
+    ) -> None:
         self._access = access
+        self._passthrough = passthrough
         self._router = Router(OPERATIONS)
         self._engine = engine
         self._methods = {operation.name: getattr(engine, operation.name) for operation in OPERATIONS}
@@ -122,6 +153,9 @@ class App:
         try:
             self._access.check_origin(headers)
             if path.startswith(b"/v1/") or path == b"/v1":
+                if self._passthrough is not None and self._passthrough.takes(path[len(PREFIX) :]):
+                    await self._pass(self._passthrough, scope, receive, send, headers, request_id, began)
+                    return
                 body = await self._operate(scope, path[len(PREFIX) :], headers, receive)
                 if isinstance(body, EventStream):
                     await self._stream(body, scope, receive, send, headers, request_id, began)
@@ -164,8 +198,11 @@ class App:
         began: float,
     ) -> None:
         seconds = time.perf_counter() - began
-        answer_headers = [*_STREAM_HEADERS, (EVENT_ID_HEADER, b"%d" % events.after_id)]
-        answer_headers += _told(request_id, seconds, headers)
+        answer_headers = [*_STREAM_HEADERS, *_told(request_id, seconds, headers)]
+        if events.after_id is not None:
+            answer_headers.append((EVENT_ID_HEADER, b"%d" % events.after_id))
+        if scope["method"] == "HEAD":
+            events.end()
         begin = scope["state"].get("begin") if "state" in scope else None  # a server of ours writes frames as they are
         outlet = begin(200, answer_headers) if begin is not None else None
         if outlet is not None:
@@ -207,6 +244,32 @@ class App:
             request_id=request_id,
         )
 
+    async def _pass(
+        self,
+        passthrough: Passes,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[bytes, bytes],
+        request_id: str,
+        began: float,
+    ) -> None:
+        self._access.check_key(headers)
+
+        def told() -> list[tuple[bytes, bytes]]:
+            return _told(request_id, time.perf_counter() - began, headers)
+
+        path = _raw_path(scope)
+        status = await passthrough.forward(scope, path[len(PREFIX) :], headers, receive, send, told)
+        telemetry.emit(
+            "server.request",
+            method=scope["method"],
+            path=path,
+            status=status,
+            seconds=time.perf_counter() - began,
+            request_id=request_id,
+        )
+
     async def _operate(
         self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive
     ) -> bytes | EventStream | FileContent:
@@ -214,10 +277,13 @@ class App:
         operation, arguments = self._router.find(scope["method"], path)
         _check_beta(operation, headers)
         parameters = _parameters(operation, arguments, scope["query_string"])
+        if operation.always_streams and (last_event_id := headers.get(b"last-event-id")):
+            # A browser that connects again repeats the query and counts on in the header.
+            parameters[-1] = msgspec.structs.replace(parameters[-1], last_event_id=_last_event_id(last_event_id))
         if operation.file is not None:
             parameters += await self._read_form(operation, operation.file, scope, receive, headers)
         elif operation.body is not None:
-            body = await _read(scope, receive, headers)
+            body = await read_body(scope, receive, headers)
             _check_content_type(body, headers)
             parameters.append(decode_body(body, operation.body))
             if operation.creates and (key := headers.get(b"idempotency-key")) is not None:
@@ -261,7 +327,7 @@ def _failure(error: Exception, request_id: str) -> APIStatusError:
     """Return what a caller is told of an error; what is not theirs is logged in full and shown in brief."""
     if isinstance(error, Refused):
         return BadRequestError(error.message, param=error.param, code=error.code)
-    if isinstance(error, APIStatusError) and error.status < 500:
+    if isinstance(error, APIStatusError) and (error.status < 500 or isinstance(error, UpstreamError)):
         return error
     telemetry.emit("server.failure", request_id=request_id, error=error)
     return InternalServerError(_SERVER_FAULT.format(request_id))
@@ -285,11 +351,8 @@ def _told(request_id: str, seconds: float, headers: Mapping[bytes, bytes]) -> li
     ]
 
 
-def _last_event_id(headers: Mapping[bytes, bytes]) -> int:
-    given = headers.get(b"last-event-id", b"")
-    if not given:
-        return 0
-    if not given.isdigit() or len(given) > 18:
+def _last_event_id(given: bytes) -> int:
+    if not given.isdigit() or len(given) > 15:
         raise BadRequestError(
             "Invalid 'Last-Event-ID': expected the number of an event.", param="Last-Event-ID", code="invalid_value"
         )
@@ -364,7 +427,7 @@ def _retry_key(key: bytes, body: bytes) -> RetryKey:
     return RetryKey(key.decode("ascii"), sha256(body).digest())
 
 
-async def _read(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
     """Read a request's body.
 
     Raises:

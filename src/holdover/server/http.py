@@ -227,6 +227,7 @@ class Protocol(HttpToolsProtocol):
         """Let a request that is under way be answered though its client will send nothing more."""
         if self._is_idle():
             return False
+        self.cycle.scope["state"]["says_no_more"] = True
         self._end_here()
         return True
 

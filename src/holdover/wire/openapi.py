@@ -75,16 +75,28 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
                 "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
             }
         )
+    if operation.always_streams:
+        parameters.append(
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "required": False,
+                "description": "The number of the last event that was heard.",
+                "schema": {"type": "string", "pattern": "^[0-9]{1,15}$"},
+            }
+        )
+    content: dict[str, Any] = {}
+    if not operation.always_streams:
+        content["application/json"] = {"schema": _reference(operation.reply)}
+    if operation.streams:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
     result: dict[str, Any] = {
         "operationId": operation.operation_id,
         "tags": [operation.group],
         "summary": operation.summary,
         "parameters": parameters,
         "responses": {
-            "200": {
-                "description": "Done.",
-                "content": {"application/json": {"schema": _reference(operation.reply)}},
-            },
+            "200": {"description": "Done.", "content": content},
             "default": {
                 "description": "Refused or failed.",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},

@@ -19,7 +19,7 @@ from .files import MAX_FILE_BYTES, CreateFile, FileDeleted, FileObject, FileQuer
 from .messages import CreateMessage, Message, MessageDeleted, MessageQuery, ModifiedMessage, ModifyMessage
 from .models import ModelDeleted, ModelList, ModelObject
 from .pages import ListPage, PageQuery
-from .runs import CancelRun, CreateRun, CreateThreadAndRun, ModifyRun, Run, SubmitToolOutputs
+from .runs import CancelRun, CreateRun, CreateThreadAndRun, ModifyRun, Run, RunEventsQuery, SubmitToolOutputs
 from .steps import IncludeQuery, RunStep, StepPageQuery
 from .threads import CreateThread, ModifyThread, Thread, ThreadDeleted, ThreadQuery
 from .uploads import MAX_PART_BYTES, AddUploadPart, CancelUpload, CompleteUpload, CreateUpload, Upload, UploadPart
@@ -73,6 +73,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The specification's name: ``createAssistant`` for ``create_assistant``."""
         first, *rest = self.name.split("_")
         return first + "".join(word.capitalize() for word in rest)
+
+    @property
+    def always_streams(self) -> bool:
+        """Whether it never answers with anything but events."""
+        return self.streams and self.body is None
 
     @cached_property
     def arguments(self) -> tuple[str, ...]:
@@ -325,6 +330,19 @@ OPERATIONS: tuple[Operation, ...] = (
         reply=Run,
         creates=True,
         streams=True,
+    ),
+    Operation(
+        name="stream_run",
+        group="runs",
+        method="GET",
+        path="/threads/{thread_id}/runs/{run_id}/stream",
+        command="follow",
+        summary="Attach to a run and hear its events; the hosted API had no such operation.",
+        kind="run",
+        query=RunEventsQuery,
+        reply=Run,
+        streams=True,
+        is_extension=True,
     ),
     Operation(
         name="list_run_steps",

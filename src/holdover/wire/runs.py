@@ -239,6 +239,12 @@ class SubmitToolOutputs(Record, frozen=True, kw_only=True):
     stream: bool | None | UnsetType = UNSET
 
 
+class RunEventsQuery(Record, frozen=True, kw_only=True):
+    """Which events of a run are wanted: those behind the one of this number, as ``Last-Event-ID`` says it, too."""
+
+    last_event_id: Annotated[int, Meta(ge=0, le=2**53 - 1)] | UnsetType = UNSET
+
+
 def is_streamed(body: Any) -> bool:
     """Whether a body asks for events instead of an object."""
     return getattr(body, "stream", UNSET) is True

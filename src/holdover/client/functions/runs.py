@@ -21,11 +21,13 @@ from ..options import (
     RunAndWaitOptions,
     StepPageOptions,
     StreamedCallOptions,
+    StreamRunOptions,
     WaitOptions,
 )
 from ..pages import Page
 from ..run_streams import RunStream
 from ..runs import ToolOutputs
+from ..streams import Receiver
 
 __all__ = [
     "cancel_run",
@@ -37,6 +39,7 @@ __all__ = [
     "list_runs",
     "modify_run",
     "run_and_wait",
+    "stream_run",
     "submit_tool_outputs_to_run",
     "wait_for_run",
 ]
@@ -127,6 +130,23 @@ def submit_tool_outputs_to_run(
     **options: Unpack[EventOptions],
 ) -> Run | RunStream:
     return default_client().submit_tool_outputs_to_run(thread_id, run_id, tool_outputs, stream=stream, **options)  # type: ignore[arg-type]
+
+
+@overload
+def stream_run(
+    thread_id: str, run_id: str, *, stream_to: None = None, **options: Unpack[StreamRunOptions]
+) -> RunStream: ...
+
+
+@overload
+def stream_run(thread_id: str, run_id: str, *, stream_to: Receiver, **options: Unpack[StreamRunOptions]) -> Run: ...
+
+
+@same_docstring(Client.stream_run)
+def stream_run(
+    thread_id: str, run_id: str, *, stream_to: Receiver | None = None, **options: Unpack[StreamRunOptions]
+) -> Run | RunStream:
+    return default_client().stream_run(thread_id, run_id, stream_to=stream_to, **options)
 
 
 @same_docstring(Client.list_run_steps)

@@ -1,0 +1,234 @@
+"""What the model said when an exchange was recorded, found in the answers; and a model that says it again.
+
+Nothing here knows a recording: a run's script is made of its steps where they are shown, of their messages, deltas and
+calls, or, where a program only polled, of what the run and its thread came to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from holdover.models.protocol import CallChunk, Chunk, FinishChunk, ModelError, ModelRequest, TextChunk, UsageChunk
+
+Exchange = dict[str, Any]
+
+
+class Turn(msgspec.Struct):
+    """One answer of the model: its pieces, the tokens it took, why it ended, and the error it came to instead."""
+
+    chunks: list[Chunk] = []
+    usage: dict[str, Any] | None = None
+    reason: str | None = None
+    error: dict[str, str] | None = None
+
+    @property
+    def calls(self) -> bool:
+        return any(isinstance(chunk, CallChunk) for chunk in self.chunks)
+
+
+# -------------------------------------------------------------------------------------------- what was recorded
+
+
+def events(sse: str) -> list[tuple[str, Any]]:
+    """Return the events of a recorded stream; the data of ``done`` is its text."""
+    found = []
+    for block in sse.split("\n\n"):
+        if block.strip():
+            name, data = (line.partition(": ")[2] for line in block.split("\n"))
+            found.append((name, data if name == "done" else json.loads(data)))
+    return found
+
+
+def objects(exchanges: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
+    """Yield every object that the answers show, in their order; those of a list from the oldest to the newest."""
+    for exchange in exchanges:
+        response = exchange["response"]
+        if "sse" in response:
+            yield from (data for name, data in events(response["sse"]) if name != "done")
+            continue
+        body = response.get("body")
+        if not isinstance(body, dict):
+            continue
+        shown = body["data"] if isinstance(body.get("data"), list) else [body]
+        yield from sorted(shown, key=lambda each: each.get("created_at") or 0) if shown is not body else shown
+
+
+def script(run_id: str, exchanges: Sequence[Exchange]) -> list[Turn]:
+    """Return what the model said in a run, one turn for each time that it was asked."""
+    steps: dict[str, dict[str, Any]] = {}
+    messages: dict[str, dict[str, Any]] = {}
+    runs: list[dict[str, Any]] = []
+    pieces: dict[str, list[dict[str, Any]]] = {}
+    for each in objects(exchanges):
+        match each.get("object"):
+            case "thread.run.step" if each["run_id"] == run_id:
+                steps[each["id"]] = each
+            case "thread.message" if each["run_id"] == run_id:
+                messages[each["id"]] = each
+            case "thread.run" if each["id"] == run_id:
+                runs.append(each)
+            case "thread.message.delta" | "thread.run.step.delta":
+                pieces.setdefault(each["id"], []).append(each["delta"])
+    turns: list[Turn] = []
+    for step in steps.values():
+        turn = _turn_of_step(step, messages, pieces)
+        if turn is None:
+            continue
+        if turns and turn.calls and not turns[-1].calls and turns[-1].reason is None:
+            turns[-1].chunks += turn.chunks  # what was said before a call, and the call, are one answer
+            turns[-1].usage = turn.usage
+        elif turns and not turns[-1].calls and not turn.calls:
+            turns[-1] = turn  # between the two was a tool that is not there yet
+        else:
+            turns.append(turn)
+    if not steps:
+        turns = _turns_of_poll(runs, messages)
+    ended = next((run for run in reversed(runs) if run.get("usage")), None)
+    if ended is not None and not turns and ended["status"] in ("completed", "incomplete"):
+        turns = [Turn([TextChunk("Hello.")])]  # what was said is shown nowhere
+    if ended is not None and turns:
+        turns[-1].usage = _rest(ended["usage"], [turn.usage for turn in turns[:-1] if turn.usage])
+    if (error := next((run["last_error"] for run in runs if run["last_error"]), None)) is not None:
+        turns.append(Turn(error=error)) if not turns or turns[-1].calls else setattr(turns[-1], "error", error)
+    return turns
+
+
+def _rest(whole: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is left of a run's tokens."""
+    counted = ("prompt_tokens", "completion_tokens", "total_tokens")
+    return {**whole, **{name: whole[name] - sum(part[name] for part in parts) for name in counted}}
+
+
+def _turn_of_step(
+    step: dict[str, Any], messages: dict[str, dict[str, Any]], pieces: dict[str, list[dict[str, Any]]]
+) -> Turn | None:
+    details = step["step_details"]
+    if details["type"] == "message_creation":
+        message_id = details["message_creation"]["message_id"]
+        message = messages.get(message_id, {})
+        chunks: list[Chunk] = [
+            TextChunk(part["text"]["value"])
+            for delta in pieces.get(message_id, [])
+            for part in delta["content"]
+            if part["type"] == "text"
+        ]
+        turn = Turn(chunks or _texts(message), usage=step["usage"])
+        turn.reason = _reason(message)
+        return turn
+    calls: list[Chunk] = []
+    for delta in pieces.get(step["id"], []):
+        for call in delta["step_details"]["tool_calls"]:
+            if call["type"] == "function":
+                told = call["function"]
+                calls.append(CallChunk(call["index"], None, told.get("name"), told.get("arguments") or ""))
+    calls = calls or _called([each for each in details["tool_calls"] if each["type"] == "function"])
+    return Turn(calls, usage=step["usage"]) if calls else None
+
+
+def _turns_of_poll(runs: list[dict[str, Any]], messages: dict[str, dict[str, Any]]) -> list[Turn]:
+    turns: list[Turn] = []
+    asked: list[str] = []
+    for run in runs:
+        calls = ((run["required_action"] or {}).get("submit_tool_outputs") or {}).get("tool_calls") or []
+        ids = [call["id"] for call in calls]
+        if ids and ids != asked:
+            asked = ids
+            turns.append(Turn(_called(calls)))
+    turns += [Turn(_texts(message), reason=_reason(message)) for message in messages.values()]
+    last = runs[-1] if runs else {}
+    if last.get("status") == "incomplete" and turns:
+        turns[-1].reason = "length"
+    return turns
+
+
+def _texts(message: dict[str, Any]) -> list[Chunk]:
+    return [TextChunk(part["text"]["value"]) for part in message.get("content", []) if part["type"] == "text"]
+
+
+def _called(calls: list[dict[str, Any]]) -> list[Chunk]:
+    made: list[Chunk] = []
+    for index, call in enumerate(calls):
+        made += [
+            CallChunk(index, None, call["function"]["name"]),
+            CallChunk(index, arguments=call["function"]["arguments"]),
+        ]
+    return made
+
+
+def _reason(message: dict[str, Any]) -> str | None:
+    why = (message.get("incomplete_details") or {}).get("reason")
+    return {"max_tokens": "length", "content_filter": "content_filter"}.get(why)
+
+
+# ------------------------------------------------------------------------------------------- who says it again
+
+
+class Said:
+    """A model that says what it is given, run by run, and only once it is let. It may be given and let from any thread.
+
+    See `holdover.models.protocol.Model`.
+    """
+
+    context_tokens = 1_000_000
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: list[Turn] = []
+        self._scripts: dict[str, list[Turn]] = {}
+        self._waiting: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
+        self._is_let: set[str] = set()
+        self._lets_next = False
+
+    def give(self, turns: list[Turn], *, at_once: bool) -> None:
+        """Give the next run's script; said at once, or when it is let."""
+        with self._lock:
+            self._next = list(turns)
+            self._lets_next = at_once
+
+    def let(self, run_id: str) -> None:
+        """Let a run's model say all."""
+        with self._lock:
+            self._is_let.add(run_id)
+            waiting = self._waiting.pop(run_id, None)
+        if waiting is not None:
+            waiting[0].call_soon_threadsafe(waiting[1].set)
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    async def answer(self, request: ModelRequest) -> AsyncIterator[Sequence[Chunk]]:
+        run_id = request.run_id
+        event = asyncio.Event()
+        with self._lock:
+            if run_id not in self._scripts:
+                self._scripts[run_id] = self._next
+                if self._lets_next:
+                    self._is_let.add(run_id)
+            if run_id not in self._is_let:
+                self._waiting[run_id] = asyncio.get_running_loop(), event
+            else:
+                event.set()
+        await event.wait()
+        left = self._scripts[run_id]
+        turn = left.pop(0) if left else Turn([TextChunk("Hello.")])
+        for chunk in turn.chunks:
+            yield (chunk,)
+        if turn.error is not None:
+            raise ModelError(turn.error["message"], code=turn.error["code"])  # type: ignore[arg-type]
+        finish = FinishChunk(turn.reason or ("tool_calls" if turn.calls else "stop"))  # type: ignore[arg-type]
+        yield (finish,) if turn.usage is None else (finish, _usage(turn.usage))
+
+
+def _usage(told: dict[str, Any]) -> UsageChunk:
+    return UsageChunk(
+        told["prompt_tokens"],
+        told["completion_tokens"],
+        (told.get("prompt_token_details") or {}).get("cached_tokens", 0),
+        (told.get("completion_tokens_details") or {}).get("reasoning_tokens", 0),
+    )
