@@ -18,13 +18,22 @@ __version__ = "0.1.0"
 
 from .client import AsyncClient, Client, configure
 from .client.function_calls import function_tool
-from .client.functions import assistants, messages, runs, threads
+from .client.functions import assistants, files, messages, runs, threads, uploads
 from .client.functions.assistants import (
     create_assistant,
     delete_assistant,
     get_assistant,
     list_assistants,
     modify_assistant,
+)
+from .client.functions.files import (
+    create_file,
+    delete_file,
+    download_file,
+    list_files,
+    retrieve_file,
+    save_file,
+    wait_for_file,
 )
 from .client.functions.messages import (
     create_message,
@@ -55,6 +64,13 @@ from .client.functions.threads import (
     list_threads,
     modify_thread,
 )
+from .client.functions.uploads import (
+    add_upload_part,
+    cancel_upload,
+    complete_upload,
+    create_upload,
+    upload_in_parts,
+)
 from .client.run_streams import AsyncRunStream, RunEvent, RunStream
 from .client.streams import Data, Failure, Finish
 from .errors import (
@@ -78,11 +94,13 @@ from .errors import (
     UnprocessableEntityError,
 )
 from .wire.assistants import Assistant, AssistantDeleted
+from .wire.files import FileDeleted, FileObject
 from .wire.messages import Message, MessageDeleted
 from .wire.record import UNSET
 from .wire.runs import Run
 from .wire.steps import RunStep
 from .wire.threads import Thread, ThreadDeleted
+from .wire.uploads import Upload, UploadPart
 
 if TYPE_CHECKING:
     from .service import Embedded
@@ -105,6 +123,8 @@ __all__ = [
     "ConflictError",
     "Data",
     "Failure",
+    "FileDeleted",
+    "FileObject",
     "Finish",
     "FunctionCallError",
     "HoldoverError",
@@ -123,19 +143,29 @@ __all__ = [
     "ThreadDeleted",
     "UnknownOptionError",
     "UnprocessableEntityError",
+    "Upload",
+    "UploadPart",
+    "add_upload_part",
     "assistants",
     "cancel_run",
+    "cancel_upload",
+    "complete_upload",
     "configure",
     "create_assistant",
+    "create_file",
     "create_message",
     "create_run",
     "create_thread",
     "create_thread_and_run",
+    "create_upload",
     "delete_assistant",
+    "delete_file",
     "delete_message",
     "delete_model",
     "delete_thread",
+    "download_file",
     "embedded",
+    "files",
     "function_tool",
     "get_assistant",
     "get_message",
@@ -143,6 +173,7 @@ __all__ = [
     "get_run_step",
     "get_thread",
     "list_assistants",
+    "list_files",
     "list_messages",
     "list_models",
     "list_run_steps",
@@ -153,12 +184,17 @@ __all__ = [
     "modify_message",
     "modify_run",
     "modify_thread",
+    "retrieve_file",
     "retrieve_model",
     "run_and_wait",
     "runs",
+    "save_file",
     "stream_run",
     "submit_tool_outputs_to_run",
     "threads",
+    "upload_in_parts",
+    "uploads",
+    "wait_for_file",
     "wait_for_run",
 ]
 

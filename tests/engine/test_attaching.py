@@ -16,6 +16,7 @@ from holdover.engine.objects import Engine, EventStream, RetryKey
 from holdover.errors import BadRequestError, NotFoundError
 from holdover.models.catalog import Catalog, Names
 from holdover.models.protocol import CallChunk, Chunk, ModelRequest, TextChunk, ToolTurn
+from holdover.store.blobs import FolderBlobs
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.assistants import CreateAssistant
 from holdover.wire.messages import CreateMessage
@@ -63,7 +64,8 @@ async def store() -> AsyncIterator[SQLiteStore]:
 
 
 def new_engine(store: SQLiteStore, model: Gated) -> Engine:
-    return Engine(store, Catalog(Names(), lambda target: model, own={"*": model}))  # type: ignore[dict-item]
+    models = Catalog(Names(), lambda target: model, own={"*": model})  # type: ignore[dict-item]
+    return Engine(store, models, FolderBlobs(None))
 
 
 @pytest.fixture

@@ -11,16 +11,18 @@ from holdover.settings import DEFAULT_TIMEOUT_S, ClientSettings, load_client_set
 
 from .assistants import AssistantMethods, AsyncAssistantMethods
 from .exchange import Call, Target, exchange_raw, run, run_async
+from .files import AsyncFileMethods, FileMethods
 from .messages import AsyncMessageMethods, MessageMethods
 from .models import AsyncModelMethods, ModelMethods
 from .runs import AsyncRunMethods, RunMethods
 from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
+from .uploads import AsyncUploadMethods, UploadMethods
 
 DEFAULT_MAX_RETRIES = 2
 
 
-class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, ModelMethods):
+class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, FileMethods, UploadMethods, ModelMethods):
     """A client of any service that speaks the wire.
 
     Args:
@@ -95,7 +97,15 @@ class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, ModelM
         return _shown(self, self._settings)
 
 
-class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods, AsyncRunMethods, AsyncModelMethods):
+class AsyncClient(
+    AsyncAssistantMethods,
+    AsyncThreadMethods,
+    AsyncMessageMethods,
+    AsyncRunMethods,
+    AsyncFileMethods,
+    AsyncUploadMethods,
+    AsyncModelMethods,
+):
     """The same client for ``async`` code; it takes the same arguments as `Client`."""
 
     def __init__(

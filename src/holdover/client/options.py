@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
+from holdover.wire.files import ExpiresAfter
 from holdover.wire.messages import Attachment, CreateMessage, NewPart
 from holdover.wire.models import KnownModel
 from holdover.wire.runs import ToolChoice, TruncationStrategy
@@ -16,6 +17,7 @@ from holdover.wire.threads import CreateThread
 from holdover.wire.tools import AssistantTool, NewToolResources, ToolResources
 
 from .streams import Receiver
+from .uploading import Progress
 
 #: A known model, completed by editors, or any other name.
 Model = KnownModel | str
@@ -378,3 +380,67 @@ class IncludeOptions(StreamedCallOptions, total=False):
     """What is wanted beside a step."""
 
     include: Sequence[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None
+
+
+class ExpiresAfterParam(TypedDict):
+    anchor: Literal["created_at"]
+    seconds: int
+
+
+class _FormOptions(StreamedCallOptions, total=False):
+    filename: str | None
+    on_progress: Progress | None
+
+
+class CreateFileOptions(_FormOptions, total=False):
+    """Options of `create_file`."""
+
+    expires_after: ExpiresAfter | ExpiresAfterParam
+
+
+class AddUploadPartOptions(_FormOptions, total=False):
+    """Options of `add_upload_part`."""
+
+
+class FilePageOptions(StreamedCallOptions, total=False):
+    """Which part of the list of files is wanted."""
+
+    after: str | None
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    purpose: str | None
+
+
+class CreateUploadOptions(StreamedCallOptions, total=False):
+    """Options of `create_upload`."""
+
+    expires_after: ExpiresAfter | ExpiresAfterParam
+
+
+class CompleteUploadOptions(StreamedCallOptions, total=False):
+    """Options of `complete_upload`."""
+
+    md5: str | None
+
+
+class UploadInPartsOptions(CallOptions, total=False):
+    """Options of `upload_in_parts`."""
+
+    filename: str | None
+    mime_type: str | None
+    part_bytes: int | None
+    md5: str | None
+    expires_after: ExpiresAfter | ExpiresAfterParam
+    on_progress: Progress | None
+
+
+class WaitForFileOptions(CallOptions, total=False):
+    """Options of `wait_for_file`."""
+
+    poll_interval_s: float | None
+
+
+class SaveFileOptions(CallOptions, total=False):
+    """Options of `save_file`."""
+
+    on_progress: Progress | None
