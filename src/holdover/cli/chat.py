@@ -180,7 +180,6 @@ class Session:
     ) -> None:
         self._client = client
         self._memory = memory
-        self._conversation = conversation
         self._interrupts = interrupts
         self._as_json = as_json
         self._text = ShownText()
