@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import holdover as package
@@ -101,6 +102,23 @@ def test_what_the_events_did_not_tell_is_asked_for(
     monkeypatch.setattr(talking, "_said", lambda delta: "")
     assert holdover("chat", "!say It is 4.").stdout == "It is 4.\n"
     assert holdover("chat", "--json", "!say It is 4.").stdout.count("\n") > 5
+
+
+def test_an_answer_whose_events_ended_early_is_waited_for_and_shown_whole(
+    holdover: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talking.Talk, "_follow", _ends_early(talking.Talk._follow))
+    assert holdover("chat", "!say It is 4.").stdout == "It is 4.\nIt is 4.\n"
+
+
+def _ends_early(follow: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a way to follow events that ends as if their last ones had not been told."""
+
+    def followed(self: talking.Talk, begin: Any) -> Any:
+        run = follow(self, begin)
+        return msgspec.structs.replace(run, status="in_progress")
+
+    return followed
 
 
 def test_events_are_lines_of_json_when_asked_for(holdover: Any) -> None:

@@ -180,7 +180,6 @@ class Session:
     ) -> None:
         self._client = client
         self._memory = memory
-        self._conversation = conversation
         self._interrupts = interrupts
         self._as_json = as_json
         self._text = ShownText()
@@ -217,7 +216,8 @@ class Session:
 
     def _make_up(self, run: Run) -> None:
         """Show what a run said where its events did not: they tell of one attempt, which another may have ended."""
-        if run.status == "completed" and self._text.is_silent and not self._as_json:
+        is_lacking = self._text.is_silent or not self._talk.is_told_whole
+        if run.status == "completed" and is_lacking and not self._as_json:
             for message in self._client.list_messages(run.thread_id, run_id=run.id, order="asc"):
                 self._text.show(message)
 

@@ -37,6 +37,7 @@ class Talk:
 
     Attributes:
         conversation: The same, with its thread as soon as there is one.
+        is_told_whole: Whether the events of the last run went on to its end.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Talk:
         interrupts: Interrupts,
     ) -> None:
         self.conversation = conversation
+        self.is_told_whole = True
         self._client = client
         self._show = show
         self._answer = answer
@@ -78,9 +80,11 @@ class Talk:
                     run.thread_id, run.id, outputs, stream=True
                 )
             )
+        self.is_told_whole = run.is_terminal
         if run.is_terminal:
             return run
-        return self._client.wait_for_run(run.thread_id, run.id)  # it is being cancelled
+        # It is being cancelled; or the process that told of it lost it, and another one goes on.
+        return self._client.wait_for_run(run.thread_id, run.id)
 
     def begin_anew(self) -> None:
         """Go on in a new thread."""
@@ -170,6 +174,7 @@ class ShownText:
 
     def show(self, message: Message) -> None:
         """Show a whole message."""
+        self.end_line()
         self._write(message.text)
         self.end_line()
 
