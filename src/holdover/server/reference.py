@@ -96,7 +96,9 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
     ]
     body = spec.get("requestBody")
     schema = body["content"]["application/json"]["schema"] if body else None
-    reply = spec["responses"]["200"]["content"]["application/json"]["schema"]
+    answers = spec["responses"]["200"]["content"]
+    replies = [_type(answers["application/json"]["schema"])] if "application/json" in answers else []
+    replies += ["events"] if "text/event-stream" in answers else []
     return (
         f'<section id="{operation.name}"><h2><b class="{operation.method.lower()}">{operation.method}</b> '
         f"{html.escape(PREFIX + operation.path)}</h2><p>{html.escape(operation.summary)} "
@@ -104,7 +106,7 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
         f"<code>holdover {operation.group} {operation.command}</code>.</p>"
         + (_table(rows) if rows else "")
         + (f"<p>Body: {_type(schema)}</p>" if schema else "")
-        + f"<p>Answer: {_type(reply)}</p></section>"
+        + f"<p>Answer: {', or '.join(replies)}</p></section>"
     )
 
 
