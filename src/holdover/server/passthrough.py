@@ -409,6 +409,9 @@ class _Exchange:
                 self._has_begun = True
                 async for part in answer.content.iter_any():
                     await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        except UpstreamError as error:
+            telemetry.emit("upstream.failure", error=error)
+            raise
         except (OSError, TimeoutError, ValueError) as error:
             failure = self._body.failure
             if failure is None:

@@ -99,7 +99,10 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
     rows += [
         (name, "form", each, each.get("description", "")) for name, each in (schema or {}).get("properties", {}).items()
     ]
-    reply = _only(spec["responses"]["200"]["content"])["schema"]
+    replies = [
+        "events" if media == "text/event-stream" else _type(answer["schema"])
+        for media, answer in spec["responses"]["200"]["content"].items()
+    ]
     return (
         f'<section id="{operation.name}"><h2><b class="{operation.method.lower()}">{operation.method}</b> '
         f"{html.escape(PREFIX + operation.path)}</h2><p>{html.escape(operation.summary)} "
@@ -107,7 +110,7 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
         f"<code>holdover {operation.group} {operation.command}</code>.</p>"
         + (_table(rows) if rows else "")
         + (f"<p>Body: {_type(schema)}</p>" if schema else "")
-        + f"<p>Answer: {_type(reply)}</p></section>"
+        + f"<p>Answer: {', or '.join(replies)}</p></section>"
     )
 
 
