@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -41,7 +43,7 @@ POSTGRES = ("postgresql://", "postgres://")
 # -------------------------------------------------------------------------------------------- serving
 
 
-def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda url: None, works: bool = True) -> None:
+def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve until told to stop by SIGTERM or SIGINT, then answer what is under way and return.
 
     Args:
@@ -53,8 +55,7 @@ def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda
     from .server.http import listen
 
     _refuse_open_doors(settings)
-    if not settings.database_url.startswith(POSTGRES):
-        database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
+    _refuse_runs_without_worker(settings)
     with _logging(settings.log_level), listen(settings.host, settings.port) as listening:
         url = _address(settings.host, listening.getsockname()[1])
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -83,6 +84,55 @@ async def _serve(settings: ServiceSettings, listening: Any, on_ready: Callable[[
         await running.serve(sockets=[listening])
 
 
+def work(settings: ServiceSettings, *, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Drive the runs of a database that services share, until told to stop by SIGTERM or SIGINT; listen to no port.
+
+    Args:
+        on_ready: Called once runs are looked for.
+
+    Raises:
+        ConfigurationError: The database cannot be used, or is one that cannot be shared.
+    """
+    if not settings.database_url.startswith(POSTGRES):
+        raise ConfigurationError(
+            f"A worker shares its database with services, and {database_path(settings.database_url)}, a SQLite file, "
+            "serves one process: holdover serve drives its runs itself. Name a PostgreSQL database with --database."
+        )
+    settings = msgspec.structs.replace(settings, worker=True)  # what services are told in the same file is not for it
+    with _logging(settings.log_level), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_work(settings, on_ready))
+
+
+async def _work(settings: ServiceSettings, on_ready: Callable[[], None]) -> None:
+    with _told_to_stop() as stop:
+        # It has no port; an endpoint that is one of the services is not known from here.
+        async with _engine(settings, _models(settings, port=0)) as engine:
+            on_ready()
+            await stop.wait()
+            await engine.stop(settings.drain_s)
+
+
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[asyncio.Event]:
+    """Give what is set once the process is told to end."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    before = {}
+    for each in (signal.SIGTERM, signal.SIGINT):
+        before[each] = signal.getsignal(each)
+        try:
+            loop.add_signal_handler(each, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(each, lambda *_: loop.call_soon_threadsafe(stop.set))
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(each)
+            signal.signal(each, handler)
+
+
 @contextlib.asynccontextmanager
 async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[Engine]:
     """Open the store and begin to look for runs."""
@@ -98,6 +148,7 @@ async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[E
             run_lifetime_s=settings.run_lifetime_s,
             lease_s=settings.lease_s,
             max_runs=settings.max_runs,
+            claims=settings.worker,
         )
         opened.push_async_callback(engine.stop)
         await engine.start()
@@ -138,6 +189,17 @@ def database_path(url: str) -> str:
     raise ConfigurationError(
         f"'{scheme}' is not a kind of database that this release can use; give the path of a SQLite file."
     )
+
+
+def _refuse_runs_without_worker(settings: ServiceSettings) -> None:
+    if settings.database_url.startswith(POSTGRES):
+        return
+    path = database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
+    if not settings.worker:
+        raise ConfigurationError(
+            f"Nobody would drive the runs of {path}: a SQLite file serves one process, so that one must be a worker, "
+            "too. Leave --no-worker away, or name a PostgreSQL database with --database."
+        )
 
 
 def _refuse_open_doors(settings: ServiceSettings) -> None:
@@ -275,10 +337,25 @@ def _log_model_failure(*, model: str, run_id: str, error: BaseException) -> None
     log.warning("%s: model %s could not answer: %s", run_id, model, error)
 
 
+class _StoreFailures:
+    """Logs that a database does not work; not each time, while it is away and asked again and again."""
+
+    EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        self._next = float("-inf")
+
+    def __call__(self, *, error: BaseException) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self.EVERY_S
+            log.warning("the database does not work: %s", str(error) or type(error).__name__)
+
+
 _FAILURES: dict[str, Callable[..., None]] = {
     "server.failure": _log_failure,
     "run.failure": _log_run_failure,
     "model.failure": _log_model_failure,
+    "store.failure": _StoreFailures(),
 }
 
 
@@ -296,7 +373,7 @@ class Embedded:
         settings: Mapping[str, Any] | None = None,
         **client_options: Any,
     ) -> None:
-        flags = {**(settings or {}), "database_url": os.fspath(path)}
+        flags = {**(settings or {}), "database_url": os.fspath(path), "worker": True}
         self._settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=flags))
         self._models = models
         # Whatever the environment names is another service; this one has no address, and says so.
@@ -342,7 +419,7 @@ def running(
     """
     from .server.http import listen, server
 
-    given = {"port": 0, "drain_s": 1.0, **flags, "database_url": os.fspath(database)}
+    given = {"port": 0, "drain_s": 1.0, "worker": True, **flags, "database_url": os.fspath(database)}
     settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=given))
     with contextlib.ExitStack() as opened:
         listening = opened.enter_context(listen(settings.host, settings.port))
