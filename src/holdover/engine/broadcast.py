@@ -20,6 +20,8 @@ LOG_LIMIT_BYTES = 1024 * 1024
 #: How long a run that has ended can still be attached to from memory, in seconds, and what that may take altogether.
 KEPT_S = 60.0
 KEPT_LIMIT_BYTES = 64 * 1024 * 1024
+#: How long the frames of a run are kept that waits for outputs, in seconds; it may go on, or end, in another process.
+PAUSED_S = 600.0
 
 
 class TooSlow(Exception):
@@ -92,12 +94,14 @@ class Listener:
 class Channel:
     """The frames of one run, and who listens."""
 
-    __slots__ = ("_first", "_is_over", "_listeners", "_log", "is_between_legs", "log_bytes", "next_id")
+    __slots__ = ("_first", "_listeners", "_log", "epoch", "is_between_legs", "is_over", "log_bytes", "next_id")
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
         self._log: list[bytes] | None = []
-        self._is_over = False
+        #: The epoch of the last leg that was driven here; `None` before the first.
+        self.epoch: int | None = None
+        self.is_over = False
         self.is_between_legs = False
         self.log_bytes = 0
         self.next_id = 1
@@ -124,7 +128,7 @@ class Channel:
     def end_leg(self, *, is_over: bool) -> None:
         """Say ``done`` to all listeners; ``is_over`` where nothing will ever follow."""
         self.is_between_legs = True
-        self._is_over = is_over
+        self.is_over = is_over
         for listener in list(self._listeners):
             listener.put(DONE)
             listener.end()
@@ -151,6 +155,7 @@ class Broadcast:
     def __init__(self) -> None:
         self._channels: dict[str, Channel] = {}
         self._ended: deque[tuple[float, str]] = deque()
+        self._paused: deque[tuple[float, str, int]] = deque()
         self._kept_bytes = 0
 
     def open(self, run_id: str) -> Channel:
@@ -163,6 +168,19 @@ class Broadcast:
     def find(self, run_id: str) -> Channel | None:
         """Return the channel of a run, if there is one here."""
         return self._channels.get(run_id)
+
+    def pause(self, run_id: str) -> None:
+        """Say that a run waits for outputs; its frames are kept for when it goes on here."""
+        now = asyncio.get_running_loop().time()
+        channel = self._channels.get(run_id)
+        if channel is not None:
+            channel.end_leg(is_over=False)
+            self._paused.append((now, run_id, channel.next_id))
+        while self._paused and now - self._paused[0][0] > PAUSED_S:
+            _, paused_id, next_id = self._paused.popleft()
+            paused = self._channels.get(paused_id)
+            if paused is not None and paused.next_id == next_id and paused.is_between_legs and not paused.is_over:
+                del self._channels[paused_id]
 
     def end(self, run_id: str) -> None:
         """Say that a run has ended; its frames are kept for a while."""

@@ -56,8 +56,8 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         self._models = models
         self._run_lifetime_s = run_lifetime_s
         self._broadcast = Broadcast()
-        work = Work(store, models, self._broadcast, new_id=self._new_id, sleep=sleep)
         name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
+        work = Work(store, models, self._broadcast, worker=name, new_id=self._new_id, sleep=sleep)
         self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
 
     async def start(self) -> None:

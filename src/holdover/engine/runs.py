@@ -45,7 +45,7 @@ from holdover.wire.tools import NewToolResources, ToolResources
 
 from . import lifecycle
 from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
-from .broadcast import Broadcast, EventStream
+from .broadcast import Broadcast, Channel, EventStream
 from .core import Core, RetryKey, encode, references_told, repeatable
 from .driver import run_frame, streamed_run
 from .lifecycle import RunState, decode_run, state_of
@@ -226,6 +226,10 @@ class RunOperations(ThreadOperations, Core):
         if reply != document:  # the request was carried out before
             earlier = decode_run(reply)
             return await self._attach(earlier.thread_id, earlier.id) if streams else reply
+        if lease is None:
+            self._worker.wake()
+            if not streams:
+                return reply
         channel = self._broadcast.open(run.id)
         listener = channel.listen() if streams else None
         shown = streamed_run(run)
@@ -247,7 +251,7 @@ class RunOperations(ThreadOperations, Core):
             )
             self._worker.drive(row, 0, document=document, status="queued")
         else:
-            self._worker.wake()
+            self._broadcast.forget(run.id)  # this process ends: another drives it
         return reply if listener is None else EventStream(listener)
 
     # ---------------------------------------------------------------------------------------------- reading
@@ -294,23 +298,34 @@ class RunOperations(ThreadOperations, Core):
             NotFoundError: There is no such run in this thread.
             BadRequestError: The run is driven by another process, or what is asked for is not kept any more.
         """
-        run = decode_run(await self.get_run(thread_id, run_id))
-        channel = self._broadcast.find(run_id)
+        found = await self._changed(thread_id, run_id, lambda row: None, durable=False)
+        run = decode_run(found.row.document)
+        is_at_rest = run.status not in ("queued", "in_progress", "cancelling")
+        channel = self._channel_of(found.row, run)
         replayed = channel.replay(last_event_id) if channel is not None else None
         if channel is not None and replayed is not None:
             frames, next_id = replayed
-            is_live = self._worker.is_driving(run_id) and not channel.is_between_legs
-            listener = channel.listen() if is_live or run.status in ("queued", "in_progress") else None
+            listener = None if is_at_rest and channel.is_between_legs else channel.listen()
             done = b"" if listener else b"event: done\ndata: [DONE]\n\n"
             return EventStream(listener, before=frames + done, after_id=min(last_event_id, next_id - 1), numbered=True)
-        if run.status in ("queued", "in_progress", "cancelling"):
+        if not is_at_rest:
             raise BadRequestError(
-                f"The events of run {run_id} cannot be had here: another process drives it, or they were too many to "
-                "be kept. Ask for the run itself (GET) until it has ended.",
+                f"The events of run {run_id} cannot be had here: no process drives it yet, another does, or they were "
+                "too many to be kept. Ask for the run itself (GET) until it has ended.",
                 code="stream_not_here",
             )
         frames = await self._retold(run)
         return EventStream(None, before=frames, numbered=True)
+
+    def _channel_of(self, row: RunRow, run: Run) -> Channel | None:
+        """Return a run's channel if it has all that this process could know: the run is driven here, or was last."""
+        channel = self._broadcast.find(row.id)
+        if channel is None or channel.epoch != row.epoch or row.worker != self._worker.name:
+            return None
+        if self._worker.is_driving(row.id):
+            return channel
+        # It may have ended by another's hand while it waited: then the end is not in the channel.
+        return channel if channel.is_between_legs and channel.is_over == run.is_terminal else None
 
     async def _retold(self, run: Run) -> bytes:
         """Return the events of a run that rests, told from what is stored: whole objects, no deltas."""
@@ -428,6 +443,11 @@ class RunOperations(ThreadOperations, Core):
         if changed.change.status == "expired":
             self._tell(run_id, run_frame(run), 1)
             raise _does_not_accept("expired")
+        if lease is None:
+            self._broadcast.forget(run_id)  # others drive it: what is kept here would soon be a part only
+            self._worker.wake()
+            if not streams:
+                return changed.reply
         channel = self._broadcast.open(run_id)
         listener = channel.listen() if streams else None
         after_id = channel.next_id - 1
@@ -437,7 +457,7 @@ class RunOperations(ThreadOperations, Core):
             row = msgspec.structs.replace(changed.row, extra=changed.change.extra)
             self._worker.drive(row, changed.epoch, document=changed.change.document, status="queued")
         else:
-            self._worker.wake()
+            self._broadcast.forget(run_id)  # this process ends
         return changed.reply if listener is None else EventStream(listener, after_id=after_id)
 
     async def delete_thread(self, thread_id: str) -> bytes:
@@ -459,8 +479,9 @@ class RunOperations(ThreadOperations, Core):
         change: Callable[[RunRow], RunChange | None],
         *,
         retry: Any = None,
+        durable: bool = True,
     ) -> Changed:
-        changed = await self._store.change_run(run_id, change, thread_id=thread_id, repeatable=retry)
+        changed = await self._store.change_run(run_id, change, thread_id=thread_id, durable=durable, repeatable=retry)
         if changed is None:
             raise await self._missing("run", run_id, thread_id)
         return changed
