@@ -164,6 +164,40 @@ async def test_workers_and_services_that_are_killed_and_frozen_lose_and_double_n
         assert [await each.end() for each in fleet.members] == [0] * len(fleet.members)
 
 
+@pytest.mark.skipif(not IS_FULL, reason="takes as long as the default lease")
+async def test_the_runs_of_a_killed_worker_are_another_s_within_20_seconds_by_default(
+    tmp_path: Path, server: postgres.Server
+) -> None:
+    witness = Witness(Postgres(server.url))
+    witness.disturbed_at = time.monotonic() - 60
+    async with _processes(server.url, tmp_path, lease_s=10) as fleet:
+        first, *_ = fleet.members
+        service = next(each for each in fleet.members if each.port)
+        async with AsyncClient(base_url=service.address) as client:
+            assistant = await client.create_assistant("gpt-4o", instructions="x")
+            for _ in range(60):
+                thread = await client.create_thread(messages=[{"role": "user", "content": "!say a\n!hang"}])
+                await client.create_run(thread.id, assistant.id)
+
+        async def all_are_driven() -> bool:
+            return {status for _, _, status in await witness.list_active()} == {"in_progress"}
+
+        await _until(all_are_driven)
+        await witness.note_death(first.pid, first.kill())
+        watching = asyncio.create_task(witness.watch())
+        try:
+            async with asyncio.timeout(25):
+                await witness.no_orphans.wait()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            witness.database.close()
+    recoveries = sorted(witness.recoveries)
+    assert recoveries
+    print(f"lease 10 s: {len(recoveries)} runs taken from the dead after {recoveries[0]:.1f} to {recoveries[-1]:.1f} s")
+    assert recoveries[-1] <= 20
+
+
 async def _reign(
     plan: Plan, fleet: Fleet, users: Users, witness: Witness, server: postgres.Server | None = None
 ) -> None:

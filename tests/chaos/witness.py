@@ -78,6 +78,8 @@ class Witness:
         self.recoveries: list[float] = []
         #: When the database was maltreated last: what is measured around that tells of it, not of workers.
         self.disturbed_at = float("-inf")
+        #: Set while nobody drives on behalf of the dead.
+        self.no_orphans = asyncio.Event()
         self._orphans: dict[tuple[str, int], float] = {}
 
     async def watch(self) -> None:
@@ -107,9 +109,11 @@ class Witness:
             "AND lease_until IS NOT NULL AND status IN ('in_progress', 'cancelling')"
         )
         self._orphans |= dict.fromkeys(rows, at)
+        self.no_orphans.clear()
 
     async def _look_after_orphans(self) -> None:
         if not self._orphans:
+            self.no_orphans.set()
             return
         ids = ", ".join(f"'{run_id}'" for run_id, _ in self._orphans)
         rows = await self.database.rows(
