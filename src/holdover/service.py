@@ -104,33 +104,24 @@ def work(settings: ServiceSettings, *, on_ready: Callable[[], None] = lambda: No
 
 
 async def _work(settings: ServiceSettings, on_ready: Callable[[], None]) -> None:
-    with _told_to_stop() as stop:
-        # It has no port; an endpoint that is one of the services is not known from here.
-        async with _engine(settings, _models(settings, port=0)) as engine:
-            on_ready()
-            await stop.wait()
-            await engine.stop(settings.drain_s)
+    stop = _told_to_stop()
+    # It has no port; an endpoint that is one of the services is not known from here.
+    async with _engine(settings, _models(settings, port=0)) as engine:
+        on_ready()
+        await stop.wait()
+        await engine.stop(settings.drain_s)
 
 
-@contextlib.contextmanager
-def _told_to_stop() -> Iterator[asyncio.Event]:
-    """Give what is set once the process is told to end."""
+def _told_to_stop() -> asyncio.Event:
+    """Return what is set once the process is told to end."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    before = {}
     for each in (signal.SIGTERM, signal.SIGINT):
-        before[each] = signal.getsignal(each)
         try:
             loop.add_signal_handler(each, stop.set)
         except NotImplementedError:  # Windows
             signal.signal(each, lambda *_: loop.call_soon_threadsafe(stop.set))
-    try:
-        yield stop
-    finally:
-        for each, handler in before.items():
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(each)
-            signal.signal(each, handler)
+    return stop
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,7 @@ What = Literal["wait", "answer", "answer twice", "answer late", "cancel", "cance
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A conversation: what is asked, what its user does, how it may end, and what must be there if it completes.
+    """A conversation: what is asked, what its user does, how it may end, and what is said in it, message by message.
 
     Attributes:
         is_brief: Its run is made where runs have a short life, if there is such a place.
@@ -34,8 +34,7 @@ class Kind(msgspec.Struct, frozen=True):
     script: str
     does: What
     ends: frozenset[str]
-    says: str = ""
-    calls: int = 0
+    says: tuple[str, ...] = ()
     is_brief: bool = False
 
 
@@ -44,20 +43,25 @@ def _ends(*statuses: str) -> frozenset[str]:
 
 
 KINDS: dict[str, Kind] = {
-    "say": Kind("!delay 0.01\n!say one two three", "wait", _ends("completed"), "one two three"),
-    "slow": Kind("!delay 0.3\n!say one two three four", "wait", _ends("completed"), "one two three four"),
-    "call": Kind(f"{CALL}\n!then\n!say five six", "answer", _ends("completed"), "five six", 1),
-    "calls": Kind(f"{CALL}\n{CALL}\n!then\n!delay 0.1\n!say five", "answer twice", _ends("completed"), "five", 2),
-    "fail": Kind("!say seven\n!fail server_error", "wait", _ends("failed")),
-    "hang": Kind("!say eight\n!hang", "cancel", _ends("cancelled")),
-    "cancel": Kind("!delay 0.05\n!say a b c", "cancel early", _ends("cancelled", "completed"), "a b c"),
-    "cancel call": Kind(f"{CALL}\n!then\n!say d", "cancel early", _ends("cancelled", "completed"), "d", 1),
-    "expire": Kind("!say nine\n!hang", "leave", _ends("expired"), is_brief=True),
-    "expire call": Kind(CALL, "leave", _ends("expired"), "done", 1, is_brief=True),
-    "late": Kind(f"{CALL}\n!then\n!say e", "answer late", _ends("completed", "expired"), "e", 1, is_brief=True),
-}
+    "say": Kind("!delay 0.01\n!say one two three", "wait", _ends("completed"), ("one two three",)),
+    "slow": Kind("!delay 0.3\n!say one two three four", "wait", _ends("completed"), ("one two three four",)),
+    "call": Kind(f"{CALL}\n!then\n!say five six", "answer", _ends("completed"), ("five six",)),
+    "calls": Kind(f"{CALL}\n{CALL}\n!then\n!delay 0.1\n!say five", "answer twice", _ends("completed"), ("five",)),
+    "say, call": Kind(
+        f"!say let me see\n{CALL}\n!delay 0.4\n!usage 5 6\n!then\n!say five", "answer", _ends("completed"),
+        ("let me see", "five"),
+    ),
+    "fail": Kind("!say seven\n!fail server_error", "wait", _ends("failed"), ("seven",)),
+    "hang": Kind("!say eight\n!hang", "cancel", _ends("cancelled"), ("eight",)),
+    "cancel": Kind("!delay 0.05\n!say a b c", "cancel early", _ends("cancelled", "completed"), ("a b c",)),
+    "cancel call": Kind(f"{CALL}\n!then\n!say d", "cancel early", _ends("cancelled", "completed"), ("d",)),
+    "expire": Kind("!say nine\n!hang", "leave", _ends("expired"), ("nine",), is_brief=True),
+    "expire call": Kind(CALL, "leave", _ends("expired"), ("The answer is: done",), is_brief=True),
+    "late": Kind(f"{CALL}\n!then\n!say e", "answer late", _ends("completed", "expired"), ("e",), is_brief=True),
+}  # fmt: skip
+BY_SCRIPT = {kind.script: kind for kind in KINDS.values()}
 #: How often each is chosen, against the others.
-WEIGHTS = {"say": 3, "slow": 4, "call": 4, "calls": 3, "hang": 2, "cancel": 2, "cancel call": 2}
+WEIGHTS = {"say": 3, "slow": 4, "call": 4, "calls": 3, "say, call": 3, "hang": 2, "cancel": 2, "cancel call": 2}
 BRIEF_S = 3.0
 
 

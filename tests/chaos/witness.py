@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-from .users import Asked, Users
+from .users import BY_SCRIPT, Asked, Kind, Users
 
 TERMINAL = ("completed", "incomplete", "failed", "cancelled", "expired")
 ACTIVE = "('queued', 'in_progress', 'requires_action', 'cancelling')"
@@ -137,36 +137,45 @@ async def what_is_wrong(users: Users, witness: Witness) -> list[str]:
     await witness.look()
     rows = witness.database.rows
     runs = {row[0]: row for row in await rows("SELECT id, owner, status, document, lease_until, expires_at FROM runs")}
-    steps = _by_owner([_decoded(row[0]) for row in await rows("SELECT document FROM steps")], "run_id")
-    messages = [_decoded(row[0]) for row in await rows("SELECT document FROM messages")]
-    written = _by_owner([each for each in messages if each["run_id"]], "run_id")
-    asked = Counter(each["thread_id"] for each in messages if not each["run_id"])
+    steps = _by_owner(await rows("SELECT document FROM steps ORDER BY seq"), "run_id")
+    messages = await rows("SELECT document FROM messages ORDER BY seq")
+    written, threads = _by_owner(messages, "run_id"), _by_owner(messages, "thread_id")
+    questions = {
+        thread_id: [_text(each) for each in messages if each["role"] == "user"]
+        for thread_id, messages in threads.items()
+    }
     wrong = [*users.wrong, *witness.wrong]
     wrong += [f"{each} is lost" for each in users.runs if each not in runs]
-    for run_id, (_, _, status, document, lease_until, expires_at) in runs.items():
+    wrong += [f"{thread_id} has {len(asked)} questions" for thread_id, asked in questions.items() if len(asked) != 1]
+    for run_id, (_, thread_id, status, document, lease_until, expires_at) in runs.items():
         run = _decoded(document)
         if run["status"] != status or status not in TERMINAL or lease_until is not None or expires_at is not None:
             wrong.append(f"{run_id} is left {status}, its document {run['status']}, lease {lease_until}")
-        known = users.runs.get(run_id)
-        problems = _problems(run, steps.get(run_id, []), written.get(run_id, []))
-        problems += _broken_promises(known, run, written.get(run_id, [])) if known else []
-        wrong += [f"{run_id} ({known.kind.script if known else '?'!r}, {status}): {each}" for each in problems]
-    wrong += [f"{each.thread_id} has {asked[each.thread_id]} questions" for each in users.runs.values()
-              if asked[each.thread_id] != 1]  # fmt: skip
+        script = questions[thread_id][0]
+        problems = _problems(run, BY_SCRIPT[script], steps.get(run_id, []), written.get(run_id, []))
+        if run_id in users.runs:
+            problems += _broken_promises(users.runs[run_id], run)
+        wrong += [f"{run_id} ({script!r}, {status}): {each}" for each in problems]
     return wrong
 
 
-def _problems(run: dict[str, Any], steps: list[dict[str, Any]], messages: list[dict[str, Any]]) -> list[str]:
+def _problems(
+    run: dict[str, Any], kind: Kind, steps: list[dict[str, Any]], messages: list[dict[str, Any]]
+) -> list[str]:
     """Return what cannot be, whoever asked for the run: something twice, half-done, or without its other half."""
     found = []
-    kinds = Counter(step["type"] for step in steps)
-    if any(count > 1 for count in kinds.values()) or len(messages) > 1:
-        found.append(f"steps {dict(kinds)}, {len(messages)} messages")
+    said = [_text(each) for each in messages]
+    begun = list(zip(said, kind.says, strict=False))
+    if len(said) > len(kind.says) or not all(whole.startswith(text) for text, whole in begun):
+        found.append(f"it said {said}")
+    if run["status"] == "completed" and said != [*kind.says]:
+        found.append(f"it said only {said}")
+    types = [step["type"] for step in steps]
+    if types.count("tool_calls") > 1 or (run["status"] == "completed" and types != _types(kind)):
+        found.append(f"its steps are {types}")
     if any(each["status"] == "in_progress" for each in (*steps, *messages)):
         found.append("something is left half-done")
-    told = [
-        step["step_details"]["message_creation"]["message_id"] for step in steps if step["type"] == "message_creation"
-    ]
+    told = [step["step_details"]["message_creation"]["message_id"] for step in steps if step["type"] != "tool_calls"]
     if told != [message["id"] for message in messages]:
         found.append(f"its steps tell of messages {told}, it has {[message['id'] for message in messages]}")
     total = sum(step["usage"]["total_tokens"] for step in steps if step["usage"])
@@ -177,7 +186,15 @@ def _problems(run: dict[str, Any], steps: list[dict[str, Any]], messages: list[d
     return found
 
 
-def _broken_promises(asked: Asked, run: dict[str, Any], messages: list[dict[str, Any]]) -> list[str]:
+def _types(kind: Kind) -> list[str]:
+    first, *_ = kind.script.split("!then")
+    words, calls = ["message_creation"], ["tool_calls"]
+    if "!call" not in kind.script:
+        return words
+    return words + calls + words if "!say" in first else calls + words
+
+
+def _broken_promises(asked: Asked, run: dict[str, Any]) -> list[str]:
     """Return what its user was told, or may expect, and is not so."""
     found = []
     status = run["status"]
@@ -192,10 +209,6 @@ def _broken_promises(asked: Asked, run: dict[str, Any], messages: list[dict[str,
         found.append(f"it was seen to be {asked.seen}")
     if asked.submissions > 1:
         found.append(f"{asked.submissions} submissions were acknowledged")
-    if status == "completed":
-        said = [message["content"][0]["text"]["value"] for message in messages]
-        if said != [asked.kind.says]:
-            found.append(f"it said {said}")
     return found
 
 
@@ -212,8 +225,13 @@ def _decoded(document: Any) -> dict[str, Any]:
     return decoded
 
 
-def _by_owner(documents: list[dict[str, Any]], name: str) -> dict[str, list[dict[str, Any]]]:
+def _text(message: dict[str, Any]) -> str:
+    return "".join(part["text"]["value"] for part in message["content"])
+
+
+def _by_owner(rows: list[tuple[Any, ...]], name: str) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for each in documents:
+    for (document,) in rows:
+        each = _decoded(document)
         found.setdefault(each[name], []).append(each)
     return found

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdover.errors import BadRequestError, InternalServerError
-from holdover.models.protocol import TextChunk
+from holdover.models.protocol import CallChunk, TextChunk
 from holdover.models.scripted import ScriptedModel
 from holdover.store.protocol import Lease, RunChange, RunRow
 from holdover.wire.messages import CreateMessage
@@ -35,10 +35,14 @@ async def test_a_run_whose_worker_is_gone_is_driven_again_and_leaves_nothing_hal
     assert [step["status"] for step in steps] == ["completed"]
 
 
-async def test_a_run_that_kills_its_workers_fails_and_frees_its_thread(world: World) -> None:
-    run = await world.run("!hang")
-    await world.until(run, "in_progress")
+@pytest.mark.parametrize("script", ["!hang", "!say something, then kill\n!hang", "!say x\n!call f {}\n!hang"])
+async def test_a_run_that_kills_its_workers_fails_and_frees_its_thread(world: World, script: str) -> None:
+    """Also one that gets on a little each time, before it kills again."""
+    run = await world.run(script)
     for attempt in range(3):
+        await world.until(run, "in_progress")
+        while len(await world.steps(run)) < script.count("!") - 1:  # noqa: ASYNC110
+            await asyncio.sleep(0)
         await world.die()
         await world.pass_time(11)
         await world.sweep()
@@ -47,7 +51,24 @@ async def test_a_run_that_kills_its_workers_fails_and_frees_its_thread(world: Wo
             await world.claim(world.engine)
     seen = await world.look(run)
     assert (seen["status"], seen["last_error"]["code"]) == ("failed", "server_error")
+    assert await world.steps(run) == await world.said(run) == []
     await world.engine.create_message(run["thread_id"], CreateMessage(role="user", content="Free."))
+
+
+async def test_a_run_that_loses_its_worker_between_words_and_calls_says_and_calls_once(world: World) -> None:
+    run = await world.run("!say let me see\n!call f {}\n!hang")
+    async with asyncio.timeout(10):
+        while len(await world.steps(run)) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await world.die()
+    await world.pass_time(11)
+    await world.sweep()
+    assert await world.steps(run) == await world.said(run) == []
+    calls = [TextChunk("let me see"), CallChunk(0, id="call_1", name="f", arguments="{}")]
+    await world.claim(await world.other_engine(ScriptedModel([calls])))
+    await world.until(run, "requires_action")
+    assert [step["type"] for step in await world.steps(run)] == ["tool_calls", "message_creation"]
+    assert len(await world.said(run)) == 1
 
 
 async def test_a_worker_that_was_frozen_writes_nothing(world: World) -> None:

@@ -2,9 +2,9 @@
 
 It alone writes the run while it holds its lease. Every write is fenced: made only if the row is as this driver left it,
 with the epoch that it was given with, its worker's name, and the state that it wrote last. The epoch alone would not
-do: a database that crashes forgets what was not flushed, and counts again from what it remembers. What decides is
-elsewhere: what may follow (`lifecycle`), what is asked (`context`), what the
-answer becomes (`turn`).
+do: a database that crashes forgets what was not flushed, and counts again from what it remembers.
+
+What decides is elsewhere: what may follow (`lifecycle`), what is asked (`context`), what the answer becomes (`turn`).
 
 An interruption (cancelled, expired, lease lost …) breaks into a wait for the model, never into a write.
 """
@@ -342,7 +342,7 @@ class Driver:
         said = msgspec.structs.replace(said, **lifecycle.message_end("completed", None, now))
         wrote = lifecycle.ended_step(wrote, "completed", now)
         await self._keep(
-            state,
+            msgspec.structs.replace(state, before=(wrote.id, said.id)),
             added=[stored_step(step)],
             replaced=[("message", said.id, encode(said)), ("step", wrote.id, encode(wrote))],
         )
@@ -364,7 +364,6 @@ class Driver:
                 lease="keep",
                 added=added,
                 replaced=replaced or (),
-                attempts=0 if row.attempts else None,
             )
 
         await self._write(change, durable=False, expected=("in_progress",))
@@ -560,6 +559,9 @@ def given_up(row: RunRow, *, counts: bool) -> RunChange | None:
     removed = [Reference("step", state.step.id)] if state.step is not None else []
     if state.message_id is not None:
         removed.append(Reference("message", state.message_id))
+    if state.before is not None:
+        step_id, message_id = state.before
+        removed += [Reference("step", step_id), Reference("message", message_id)]
     return RunChange(
         status=status,
         document=encode(run),

@@ -153,11 +153,14 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         step: The step that is under way, or waits for the outputs of its calls.
         message_id: The message that it writes.
+        before: The step and the message that the same answer of the model finished before it called functions: until
+            the calls are whole, all of that is one attempt.
         usage: Tokens of all model calls so far.
     """
 
     step: RunStep | None = None
     message_id: str | None = None
+    before: tuple[str, str] | None = None
     usage: Usage | None = None
 
 
