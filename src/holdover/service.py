@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -46,7 +48,7 @@ POSTGRES = ("postgresql://", "postgres://")
 # -------------------------------------------------------------------------------------------- serving
 
 
-def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda url: None, works: bool = True) -> None:
+def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve until told to stop by SIGTERM or SIGINT, then answer what is under way and return.
 
     Args:
@@ -58,8 +60,7 @@ def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda
     from .server.http import listen
 
     _refuse_open_doors(settings)
-    if not settings.database_url.startswith(POSTGRES):
-        database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
+    _refuse_runs_without_worker(settings)
     with _logging(settings.log_level), listen(settings.host, settings.port) as listening:
         url = _address(settings.host, listening.getsockname()[1])
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -88,6 +89,46 @@ async def _serve(settings: ServiceSettings, listening: Any, on_ready: Callable[[
         await running.serve(sockets=[listening])
 
 
+def work(settings: ServiceSettings, *, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Drive the runs of a database that services share, until told to stop by SIGTERM or SIGINT; listen to no port.
+
+    Args:
+        on_ready: Called once runs are looked for.
+
+    Raises:
+        ConfigurationError: The database cannot be used, or is one that cannot be shared.
+    """
+    if not settings.database_url.startswith(POSTGRES):
+        raise ConfigurationError(
+            f"A worker shares its database with services, and {database_path(settings.database_url)}, a SQLite file, "
+            "serves one process: holdover serve drives its runs itself. Name a PostgreSQL database with --database."
+        )
+    settings = msgspec.structs.replace(settings, worker=True)  # what services are told in the same file is not for it
+    with _logging(settings.log_level), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_work(settings, on_ready))
+
+
+async def _work(settings: ServiceSettings, on_ready: Callable[[], None]) -> None:
+    stop = _told_to_stop()
+    # It has no port; an endpoint that is one of the services is not known from here.
+    async with _engine(settings, _models(settings, port=0)) as engine:
+        on_ready()
+        await stop.wait()
+        await engine.stop(settings.drain_s)
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Return what is set once the process is told to end."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(each, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(each, lambda *_: loop.call_soon_threadsafe(stop.set))
+    return stop
+
+
 @contextlib.asynccontextmanager
 async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[Engine]:
     """Open the store and begin to look for runs."""
@@ -106,6 +147,7 @@ async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[E
             run_lifetime_s=settings.run_lifetime_s,
             lease_s=settings.lease_s,
             max_runs=settings.max_runs,
+            claims=settings.worker,
         )
         opened.push_async_callback(engine.stop)
         await engine.start()
@@ -184,6 +226,17 @@ def database_path(url: str) -> str:
     raise ConfigurationError(
         f"'{scheme}' is not a kind of database that this release can use; give the path of a SQLite file."
     )
+
+
+def _refuse_runs_without_worker(settings: ServiceSettings) -> None:
+    if settings.database_url.startswith(POSTGRES):
+        return
+    path = database_path(settings.database_url)  # a kind that is not known is told of before anything is opened
+    if not settings.worker:
+        raise ConfigurationError(
+            f"Nobody would drive the runs of {path}: a SQLite file serves one process, so that one must be a worker, "
+            "too. Leave --no-worker away, or name a PostgreSQL database with --database."
+        )
 
 
 def _refuse_open_doors(settings: ServiceSettings) -> None:
@@ -431,11 +484,26 @@ def _log_upstream_failure(*, error: BaseException) -> None:
     log.warning("the upstream could not answer what was passed on: %s", str(error) or type(error).__name__)
 
 
+class _StoreFailures:
+    """Logs that a database does not work; not each time, while it is away and asked again and again."""
+
+    EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        self._next = float("-inf")
+
+    def __call__(self, *, error: BaseException) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self.EVERY_S
+            log.warning("the database does not work: %s", str(error) or type(error).__name__)
+
+
 _FAILURES: dict[str, Callable[..., None]] = {
     "server.failure": _log_failure,
     "run.failure": _log_run_failure,
     "model.failure": _log_model_failure,
     "upstream.failure": _log_upstream_failure,
+    "store.failure": _StoreFailures(),
 }
 
 
@@ -453,7 +521,7 @@ class Embedded:
         settings: Mapping[str, Any] | None = None,
         **client_options: Any,
     ) -> None:
-        flags = {**(settings or {}), "database_url": os.fspath(path)}
+        flags = {**(settings or {}), "database_url": os.fspath(path), "worker": True}
         self._settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=flags))
         self._models = models
         # Whatever the environment names is another service; this one has no address, and says so.
@@ -499,7 +567,7 @@ def running(
     """
     from .server.http import listen
 
-    given = {"port": 0, "drain_s": 1.0, **flags, "database_url": os.fspath(database)}
+    given = {"port": 0, "drain_s": 1.0, "worker": True, **flags, "database_url": os.fspath(database)}
     settings = load_service_settings(resolve(SERVICE_SETTINGS, flags=given))
     with contextlib.ExitStack() as opened:
         listening = opened.enter_context(listen(settings.host, settings.port))

@@ -7,6 +7,7 @@ Rooms below receive values; none of them looks here.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,8 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8026
 DEFAULT_BASE_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/v1"
 DEFAULT_TIMEOUT_S = 600.0
+#: How yes and no are written.
+SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -32,6 +35,7 @@ class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         default: Its value when nothing sets it; called with the values resolved so far when callable.
         parse: Reads its text form (from the environment, a flag or the file).
         secret: Whether it is masked when shown.
+        show: Makes its text form, for people; what must not be seen stays out of it.
         is_table: Whether it is a table of the settings file, which no flag or variable can hold.
         summary: One sentence for the manual and ``--help``.
     """
@@ -41,6 +45,7 @@ class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     default: Any = None
     parse: Callable[[Any], Any] = str
     secret: bool = False
+    show: Callable[[Any], str] = str
     is_table: bool = False
     summary: str = ""
 
@@ -62,7 +67,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
             return ", ".join(mask(str(each)) for each in values)
         if isinstance(self.value, tuple | dict):
             return ", ".join(str(each) for each in self.value) or "-"
-        return str(self.value)
+        return self.setting.show(self.value)
 
 
 def mask(secret: str) -> str:
@@ -70,6 +75,12 @@ def mask(secret: str) -> str:
     if len(secret) < 16:
         return "*" * 8
     return f"{secret[:4]}{'*' * 8}{secret[-2:]}"
+
+
+def without_password(url: str) -> str:
+    """Return a database's address as it may be printed, whatever is wrong with it."""
+    url = re.sub(r"^(\w+://[^:@/?#]*):.*@", r"\1:********@", url, flags=re.DOTALL)
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1********", url)
 
 
 # -------------------------------------------------------------------------------------------- parsing
@@ -119,6 +130,15 @@ def _count(text: Any) -> int:
     if isinstance(text, bool) or count < 1:
         raise ValueError("a number of 1 or more")
     return count
+
+
+def _switch(text: Any) -> bool:
+    if isinstance(text, bool):
+        return text
+    given = str(text).lower()
+    if given not in SWITCH:
+        raise ValueError(f"one of {', '.join(SWITCH)}")
+    return SWITCH[given]
 
 
 def _address(text: Any) -> str:
@@ -201,6 +221,7 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         name="database_url",
         environment=("HOLDOVER_DATABASE_URL",),
         default=_default_database,
+        show=without_password,
         summary="SQLite file, as a path or sqlite:///path; or postgresql://user@host/name.",
     ),
     Setting(
@@ -254,6 +275,13 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         default=10.0,
         parse=_seconds,
         summary="Seconds that requests and runs under way are given when the service is told to stop.",
+    ),
+    Setting(
+        name="worker",
+        environment=("HOLDOVER_WORKER",),
+        default=True,
+        parse=_switch,
+        summary="Whether the service looks for runs to drive; if not, it drives those whose stream is asked of it.",
     ),
     Setting(
         name="max_runs",
@@ -344,6 +372,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     log_level: str = "info"
     drain_s: float = 10.0
+    worker: bool = True
     max_runs: int = 1000
     model_base_url: str | None = None
     model_api_key: str | None = None

@@ -36,6 +36,7 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
         "allowed_hosts": ("box.local",),
         "log_level": "debug",
         "drain_s": 2.5,
+        "worker": False,
         "max_runs": 7,
         "model_base_url": "http://127.0.0.1:9/v1",
         "model_api_key": "sk-four",
@@ -60,7 +61,7 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
         *("--api-key", "sk-one", "--api-key", "sk-two,sk-three", "--allowed-host", "box.local"),
         *("--log-level", "DEBUG", "--drain-s", "2.5", "--max-runs", "7", "--run-lifetime-s", "60", "--lease-s", "4"),
         *("--model-base-url", "http://127.0.0.1:9/v1/", "--model-api-key", "sk-four", "--model-timeout-s", "3"),
-        *("--default-model", "llama"),
+        *("--default-model", "llama", "--no-worker"),
     )
     assert result.exit_code == 0
     assert served == [ServiceSettings(**given)]  # type: ignore[arg-type]
@@ -84,6 +85,47 @@ def test_the_greeting_says_who_is_let_in(invoke: Any, served: list[ServiceSettin
     assert "callers need a key (1 known)" in invoke("serve", "--api-key", "sk-one").stderr
 
 
+def test_what_is_shown_of_a_database_has_no_password(invoke: Any, served: list[ServiceSettings]) -> None:
+    for url in (
+        "postgresql://me:hunter2@db/x",
+        "postgresql://me:hunt/er2@db@e/x",
+        "postgresql://db/x?password=hunter2",
+    ):
+        shown = invoke("serve", "--database", url).stderr + invoke("worker", "--database", url).stderr
+        assert "postgresql://" in shown
+        assert "er2" not in shown
+    assert served[0].database_url == "postgresql://me:hunter2@db/x"
+
+
+def test_a_worker_takes_the_settings_of_services_but_those_of_a_port(
+    invoke: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[ServiceSettings] = []
+    monkeypatch.setattr(holdover.service, "work", lambda settings, *, on_ready: (found.append(settings), on_ready()))
+    shared = {"HOLDOVER_WORKER": "false", "HOLDOVER_HOST": "0.0.0.0", "HOLDOVER_LEASE_S": "3"}
+    result = invoke("worker", "--database", "postgresql://db/x", "--max-runs", "7", env=shared)
+    assert (found[0].database_url, found[0].max_runs, found[0].lease_s) == ("postgresql://db/x", 7, 3.0)
+    assert "works for postgresql://db/x" in result.stderr
+    for flag in ("--port=1", "--host=::1", "--api-key=sk", "--no-worker"):
+        assert invoke("worker", flag).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [(["worker"], "serves one process: holdover serve drives its runs itself"),
+     (["serve", "--no-worker"], "Nobody would drive the runs of")],
+)  # fmt: skip
+def test_a_sqlite_file_is_one_process_s_that_works(
+    invoke: Any, tmp_path: Path, arguments: list[str], part: str
+) -> None:
+    path = tmp_path / "a.db"
+    result = invoke(*arguments, "--database", str(path))
+    assert result.exit_code == 1
+    assert part in result.stderr
+    assert str(path) in result.stderr
+    assert not path.exists()
+
+
 def test_open_shows_the_reference(invoke: Any, served: list[ServiceSettings], monkeypatch: pytest.MonkeyPatch) -> None:
     opened, pages = threading.Event(), []
 
@@ -102,6 +144,7 @@ def test_open_shows_the_reference(invoke: Any, served: list[ServiceSettings], mo
     ("arguments", "environment", "part"),
     [
         (["--config", "/nowhere.toml"], {}, "There is no settings file /nowhere.toml."),
+        ([], {"HOLDOVER_WORKER": "perhaps"}, "HOLDOVER_WORKER: 'perhaps' is not a worker: one of true, yes, on"),
         ([], {"HOLDOVER_PORT": "abc"}, "HOLDOVER_PORT: 'abc' is not a port"),
         (["--host", "0.0.0.0"], {}, "callers must have keys"),
     ],

@@ -3,137 +3,72 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
-from holdover.engine.objects import Engine
 from holdover.errors import BadRequestError, InternalServerError
-from holdover.models.catalog import Catalog, Names
-from holdover.models.protocol import TextChunk
+from holdover.models.protocol import CallChunk, TextChunk
 from holdover.models.scripted import ScriptedModel
-from holdover.store.blobs import FolderBlobs
 from holdover.store.protocol import Lease, RunChange, RunRow
-from holdover.store.sqlite import SQLiteStore
-from holdover.wire.assistants import CreateAssistant
 from holdover.wire.messages import CreateMessage
-from holdover.wire.pages import PageQuery
-from holdover.wire.runs import CancelRun, CreateThreadAndRun, SubmitToolOutputs, ToolOutput
-from holdover.wire.steps import StepPageQuery
-from holdover.wire.threads import CreateThread
-from holdover.wire.tools import FunctionDefinition, FunctionTool
+from holdover.wire.runs import CancelRun
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.time = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-class World:
-    """A store with a clock that is set by hand, and an engine on it."""
-
-    def __init__(self, store: SQLiteStore, clock: Clock) -> None:
-        self.store = store
-        self.clock = clock
-        self.engine = self.new_engine(ScriptedModel())
-
-    def new_engine(self, model: Any) -> Engine:
-        return Engine(
-            self.store, Catalog(Names(), lambda target: model, own={"*": model}), FolderBlobs(None), lease_s=10
-        )
-
-    async def run(self, script: str) -> dict[str, Any]:
-        tools = [FunctionTool(function=FunctionDefinition(name="f"))]
-        made = await self.engine.create_assistant(CreateAssistant(model="m", instructions="x", tools=tools))
-        thread = CreateThread(messages=[CreateMessage(role="user", content=script)])
-        body = CreateThreadAndRun(assistant_id=msgspec.json.decode(made)["id"], thread=thread)
-        run = await self.engine.create_thread_and_run(body)
-        assert isinstance(run, bytes)
-        decoded: dict[str, Any] = msgspec.json.decode(run)
-        return decoded
-
-    async def look(self, run: dict[str, Any]) -> dict[str, Any]:
-        decoded: dict[str, Any] = msgspec.json.decode(await self.engine.get_run(run["thread_id"], run["id"]))
-        return decoded
-
-    async def until(self, run: dict[str, Any], *statuses: str) -> dict[str, Any]:
-        async with asyncio.timeout(10):
-            while (seen := await self.look(run))["status"] not in statuses:  # noqa: ASYNC110
-                await asyncio.sleep(0)
-        return seen
-
-    async def until_said(self, run: dict[str, Any]) -> None:
-        async with asyncio.timeout(10):
-            while not await self.steps(run):  # noqa: ASYNC110
-                await asyncio.sleep(0)
-
-    async def steps(self, run: dict[str, Any]) -> list[dict[str, Any]]:
-        return await self.listed(self.engine.list_run_steps(run["thread_id"], run["id"], StepPageQuery()))
-
-    async def listed(self, asked: Any) -> list[dict[str, Any]]:
-        data: list[dict[str, Any]] = msgspec.json.decode(await asked)["data"]
-        return data
-
-    async def die(self) -> None:
-        """Let every driver go without a word, as a process that is killed does."""
-        for task in list(self.engine._worker._driving):
-            task.cancel()
-        await asyncio.gather(*self.engine._worker._driving, return_exceptions=True)
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    clock = Clock()
-    store = await SQLiteStore.open(":memory:", clock=clock)
-    made = World(store, clock)
-    yield made
-    await made.die()
-    await store.close()
-
-
-async def sweep(world: World) -> None:
-    for run_id in await world.store.list_due_runs(100):
-        await world.engine._worker.put_right(run_id)
+from .conftest import World
 
 
 async def test_a_run_whose_worker_is_gone_is_driven_again_and_leaves_nothing_half_done(world: World) -> None:
     run = await world.run("!say half\n!hang")
     await world.until_said(run)
     await world.die()
-    await sweep(world)
+    await world.sweep()
     assert (await world.look(run))["status"] == "in_progress", "the lease still holds"
-    world.clock.time += 11
-    await sweep(world)
+    await world.pass_time(11)
+    await world.sweep()
     assert (await world.look(run))["status"] == "queued"
     assert await world.steps(run) == []
-    assert await world.store.page(
-        "message", limit=9, ascending=True, after=None, before=None, owner=run["thread_id"], run_id=run["id"]
-    ) == await world.store.page("message", limit=9, ascending=True, after=None, before=None, owner="thread_none")
-    world.engine = world.new_engine(ScriptedModel([[TextChunk("whole")]]))
-    await world.engine._worker._claim()
+    assert await world.said(run) == []
+    await world.claim(await world.other_engine(ScriptedModel([[TextChunk("whole")]])))
     await world.until(run, "completed")
     steps = await world.steps(run)
     assert [step["status"] for step in steps] == ["completed"]
 
 
-async def test_a_run_that_kills_its_workers_fails_and_frees_its_thread(world: World) -> None:
-    run = await world.run("!hang")
-    await world.until(run, "in_progress")
+@pytest.mark.parametrize("script", ["!hang", "!say something, then kill\n!hang", "!say x\n!call f {}\n!hang"])
+async def test_a_run_that_kills_its_workers_fails_and_frees_its_thread(world: World, script: str) -> None:
+    """Also one that gets on a little each time, before it kills again."""
+    run = await world.run(script)
     for attempt in range(3):
+        await world.until(run, "in_progress")
+        while len(await world.steps(run)) < script.count("!") - 1:  # noqa: ASYNC110
+            await asyncio.sleep(0)
         await world.die()
-        world.clock.time += 11
-        await sweep(world)
+        await world.pass_time(11)
+        await world.sweep()
         if attempt < 2:
             assert (await world.look(run))["status"] == "queued"
-            await world.engine._worker._claim()
+            await world.claim(world.engine)
     seen = await world.look(run)
     assert (seen["status"], seen["last_error"]["code"]) == ("failed", "server_error")
+    assert await world.steps(run) == await world.said(run) == []
     await world.engine.create_message(run["thread_id"], CreateMessage(role="user", content="Free."))
+
+
+async def test_a_run_that_loses_its_worker_between_words_and_calls_says_and_calls_once(world: World) -> None:
+    run = await world.run("!say let me see\n!call f {}\n!hang")
+    async with asyncio.timeout(10):
+        while len(await world.steps(run)) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await world.die()
+    await world.pass_time(11)
+    await world.sweep()
+    assert await world.steps(run) == await world.said(run) == []
+    calls = [TextChunk("let me see"), CallChunk(0, id="call_1", name="f", arguments="{}")]
+    await world.claim(await world.other_engine(ScriptedModel([calls])))
+    await world.until(run, "requires_action")
+    assert [step["type"] for step in await world.steps(run)] == ["tool_calls", "message_creation"]
+    assert len(await world.said(run)) == 1
 
 
 async def test_a_worker_that_was_frozen_writes_nothing(world: World) -> None:
@@ -150,9 +85,7 @@ async def test_a_worker_that_was_frozen_writes_nothing(world: World) -> None:
     async with asyncio.timeout(10):
         await world.engine._worker._idle.wait()
     assert (await world.look(run))["status"] == "in_progress", "it is the other's to end"
-    row = await world.store.change_run(run["id"], lambda row: None)
-    assert row is not None
-    assert row.row.worker == "other"
+    assert (await world.row(run)).worker == "other"
 
 
 async def test_a_cancelled_run_whose_worker_is_gone_ends_cancelled(world: World) -> None:
@@ -161,17 +94,16 @@ async def test_a_cancelled_run_whose_worker_is_gone_ends_cancelled(world: World)
     await world.die()
     await world.engine.cancel_run(run["thread_id"], run["id"], CancelRun())
     assert (await world.look(run))["status"] == "cancelling"
-    world.clock.time += 11
-    await sweep(world)
+    await world.pass_time(11)
+    await world.sweep()
     assert (await world.look(run))["status"] == "cancelled"
 
 
 async def test_a_run_that_waits_too_long_expires_with_its_step(world: World) -> None:
     run = await world.run("!call f {}")
     waiting = await world.until(run, "requires_action")
-    world.clock.time += 601
-    (call,) = waiting["required_action"]["submit_tool_outputs"]["tool_calls"]
-    outputs = SubmitToolOutputs(tool_outputs=[ToolOutput(tool_call_id=call["id"], output="late")])
+    await world.pass_time(601)
+    outputs = world.outputs(waiting)
     with pytest.raises(BadRequestError, match='Runs in status "expired" do not accept tool outputs.'):
         await world.engine.submit_tool_outputs_to_run(run["thread_id"], run["id"], outputs)
     assert (await world.look(run))["status"] == "expired"
@@ -182,8 +114,7 @@ async def test_a_run_that_waits_too_long_expires_with_its_step(world: World) -> 
 async def test_outputs_that_are_submitted_twice_at_once_are_taken_once(world: World) -> None:
     run = await world.run("!call f {}")
     waiting = await world.until(run, "requires_action")
-    (call,) = waiting["required_action"]["submit_tool_outputs"]["tool_calls"]
-    outputs = SubmitToolOutputs(tool_outputs=[ToolOutput(tool_call_id=call["id"], output="once")])
+    outputs = world.outputs(waiting)
     outcomes = await asyncio.gather(
         *(world.engine.submit_tool_outputs_to_run(run["thread_id"], run["id"], outputs) for _ in range(4)),
         return_exceptions=True,
@@ -207,26 +138,32 @@ async def test_cancelling_races_with_all_and_the_run_ends_once(world: World, whe
 
 
 async def test_a_commit_whose_word_is_lost_is_not_made_twice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the run's first leg, nor in the one after its calls."""
     change_run = world.store.change_run
-    lost: list[str] = []
+    lost: list[tuple[str, int]] = []
 
     async def losing(run_id: str, change: Callable[[RunRow], RunChange | None], **options: Any) -> Any:
         changed = await change_run(run_id, change, **options)
-        if changed is not None and changed.change is not None and changed.change.status not in lost:
-            lost.append(changed.change.status)
+        if changed is None or changed.change is None or changed.change.lease not in (None, "keep"):
+            return changed
+        written = (changed.change.status, changed.epoch)
+        if written not in lost:
+            lost.append(written)
             raise InternalServerError("The reply was lost.")
         return changed
 
     monkeypatch.setattr(world.store, "change_run", losing)
-    run = await world.run("!say a b")
+    run = await world.run("!call f {}\n!then\n!say a b")
+    waiting = await world.until(run, "requires_action")
+    await world.until_idle()
+    await world.engine.submit_tool_outputs_to_run(run["thread_id"], run["id"], world.outputs(waiting))
     await world.until(run, "completed")
-    async with asyncio.timeout(10):
-        await world.engine._worker._idle.wait()
+    await world.until_idle()
     monkeypatch.undo()
-    assert lost == ["in_progress", "completed"]
-    steps = await world.steps(run)
-    assert [step["status"] for step in steps] == ["completed"]
-    assert len(await world.listed(world.engine.list_runs(run["thread_id"], PageQuery()))) == 1
+    assert lost == [("in_progress", 0), ("requires_action", 0), ("in_progress", 1), ("completed", 1)]
+    assert [step["status"] for step in await world.steps(run)] == ["completed", "completed"]
+    assert len(await world.said(run)) == 1
+    assert (await world.row(run)).attempts == 0
 
 
 async def test_a_service_that_stops_gives_its_runs_back(world: World) -> None:
@@ -234,6 +171,5 @@ async def test_a_service_that_stops_gives_its_runs_back(world: World) -> None:
     await world.until_said(run)
     await world.engine.stop(0)
     assert (await world.look(run))["status"] == "queued"
-    row = await world.store.change_run(run["id"], lambda row: None)
-    assert row is not None
-    assert (row.row.attempts, row.row.lease_until) == (0, None)
+    row = await world.row(run)
+    assert (row.attempts, row.lease_until) == (0, None)

@@ -20,7 +20,7 @@ import pytest
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 from holdover.store import sqlite
-from holdover.store.protocol import Modification, Store
+from holdover.store.protocol import Lease, Modification, NewObject, RunColumns, Store
 from holdover.store.sqlite import APPLICATION_ID, SQLiteStore
 from holdover.store.statements import load_migrations
 
@@ -189,6 +189,25 @@ async def test_an_older_schema_is_brought_up_to_date(path: Path, monkeypatch: py
     store = await SQLiteStore.open(str(path))
     assert await ask_writer(store, "PRAGMA user_version") == (newer[-1][0],)
     assert await listed(store) == ["asst_a"]
+    await store.close()
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+async def test_nobody_has_a_lease_on_a_file_that_is_opened(
+    path: Path, monkeypatch: pytest.MonkeyPatch, is_older: bool
+) -> None:
+    store = await SQLiteStore.open(str(path))
+    columns = RunColumns(status="in_progress", expires_at=4e9, lease=Lease("w1", 600))
+    driven = NewObject(kind="run", id="run_a", created_at=1, document=b"{}", owner="thread_a", run=columns)
+    await store.create([new("thread_a", kind="thread"), driven], reply=b"")
+    assert await store.list_due_runs(9) == []
+    await store.close()
+    if is_older:
+        known = load_migrations("sqlite")
+        newer = [*known, (known[-1][0] + 1, "CREATE TABLE extra (x);")]
+        monkeypatch.setattr(sqlite, "load_migrations", lambda dialect: newer)
+    store = await SQLiteStore.open(str(path))
+    assert await store.list_due_runs(9) == ["run_a"]
     await store.close()
 
 

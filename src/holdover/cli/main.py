@@ -21,6 +21,7 @@ from .output import one_line
 #: In the order of the help. A noun's own commands follow the table of operations.
 COMMANDS: dict[str, str] = {
     "serve": "holdover.cli.serve:serve",
+    "worker": "holdover.cli.serve:worker",
     "chat": "holdover.cli.chat:chat",
     "assistants": "holdover.cli.assistants:assistants",
     "threads": "holdover.cli.threads:threads",

@@ -1,10 +1,10 @@
-"""``holdover serve``: settings become a running service. The only file that knows `holdover.service`."""
+"""``holdover serve`` and ``worker``: settings become a running process. Only they know `holdover.service`."""
 
 from __future__ import annotations
 
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from holdover.settings import (
     Setting,
     load_service_settings,
     resolve_service,
+    without_password,
 )
 
 from .connection import Decorator
@@ -28,6 +29,10 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "api_keys": ("--api-key", "--api-keys"),
     "allowed_hosts": ("--allowed-host", "--allowed-hosts"),
 }
+
+
+#: What a worker, which listens to no port, has no use for.
+OF_SERVICES_ONLY = ("host", "port", "api_keys", "allowed_hosts", "worker")
 
 
 class SettingValue(click.ParamType[Any]):
@@ -47,6 +52,13 @@ class SettingValue(click.ParamType[Any]):
 def _flag(setting: Setting[Any]) -> Decorator:
     names = FLAGS.get(setting.name, (f"--{setting.name.replace('_', '-')}",))
     default = "" if callable(setting.default) or not setting.default else f"; default: {setting.default}"
+    if isinstance(setting.default, bool):
+        return click.option(
+            f"{names[0]}/--no-{names[0].lstrip('-')}",
+            setting.name,
+            default=None,
+            help=f"{setting.summary}  [{', '.join(setting.environment)}{default.lower()}]",
+        )
     return click.option(
         *names,
         setting.name,
@@ -57,15 +69,18 @@ def _flag(setting: Setting[Any]) -> Decorator:
     )
 
 
-def _takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    for setting in reversed([each for each in SERVICE_SETTINGS if not each.is_table]):
-        command = _flag(setting)(command)
-    return command
+def _takes_settings(*, without: Sequence[str] = ()) -> Decorator:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        command = click.option("--config", metavar="FILE", help=f"A TOML file of settings.  [{FILE_VARIABLE}]")(command)
+        for setting in reversed([each for each in SERVICE_SETTINGS if not each.is_table and each.name not in without]):
+            command = _flag(setting)(command)
+        return command
+
+    return decorate
 
 
 @click.command()
-@_takes_settings
-@click.option("--config", metavar="FILE", help=f"A TOML file of settings.  [{FILE_VARIABLE}]")
+@_takes_settings()
 @click.option("--open", "opens", is_flag=True, help="Open the reference in a browser.")
 def serve(config: str | None, opens: bool, **flags: Any) -> None:
     """Start the service.
@@ -79,8 +94,7 @@ def serve(config: str | None, opens: bool, **flags: Any) -> None:
     """
     from holdover import service
 
-    given = {name: _joined(value) if isinstance(value, tuple) else value for name, value in flags.items()}
-    settings = load_service_settings(resolve_service(given, config=config))
+    settings = _settings(flags, config)
 
     def on_ready(url: str) -> None:
         _greet(settings, url)
@@ -88,6 +102,29 @@ def serve(config: str | None, opens: bool, **flags: Any) -> None:
             _open(f"{url}/reference")
 
     service.serve(settings, on_ready=on_ready)
+
+
+@click.command()
+@_takes_settings(without=OF_SERVICES_ONLY)
+def worker(config: str | None, **flags: Any) -> None:
+    """Drive the runs that services of one PostgreSQL database take.
+
+    \b
+    holdover worker --database postgresql://user@host/holdover
+
+    It listens to no port. Start as many as needed, on any machine, with the settings of the services; told to stop
+    (SIGTERM), it finishes what it can in drain_s seconds and gives the rest back.
+    """
+    from holdover import service
+
+    settings = _settings(flags, config)
+    shown = without_password(settings.database_url)
+    service.work(settings, on_ready=lambda: write_hint(f"Holdover {__version__} works for {shown}. Ctrl-C stops it."))
+
+
+def _settings(flags: Mapping[str, Any], config: str | None) -> ServiceSettings:
+    given = {name: _joined(value) if isinstance(value, tuple) else value for name, value in flags.items()}
+    return load_service_settings(resolve_service(given, config=config))
 
 
 def _joined(values: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
@@ -100,7 +137,7 @@ def _greet(settings: ServiceSettings, url: str) -> None:
     write_hint(
         f"Holdover {__version__} is in office at {url}\n"
         f"\n"
-        f"  Database   {settings.database_url}\n"
+        f"  Database   {without_password(settings.database_url)}\n"
         f"  Access     {keys}\n"
         f"  Your app   OPENAI_BASE_URL={url}/v1\n"
         f"  Reference  {url}/reference\n"

@@ -22,6 +22,8 @@ KEPT_S = 60.0
 #: The same of a run that waits for outputs: they may be submitted to another process, which does not tell.
 WAITING_S = 3600.0
 KEPT_LIMIT_BYTES = 64 * 1024 * 1024
+#: How long the frames of a run are kept that waits for outputs, in seconds; it may go on, or end, in another process.
+PAUSED_S = 600.0
 
 
 class TooSlow(Exception):

@@ -1,8 +1,10 @@
 """Drives one run from ``in_progress`` to its next rest: ``requires_action``, or an end.
 
-It alone writes the run while it holds its lease. Every write is fenced: made only if the row still bears the epoch that
-the run was given with. What decides is elsewhere: what may follow (`lifecycle`), what is asked (`context`), what the
-answer becomes (`turn`).
+It alone writes the run while it holds its lease. Every write is fenced: made only if the row is as this driver left it,
+with the epoch that it was given with, its worker's name, and the state that it wrote last. The epoch alone would not
+do: a database that crashes forgets what was not flushed, and counts again from what it remembers.
+
+What decides is elsewhere: what may follow (`lifecycle`), what is asked (`context`), what the answer becomes (`turn`).
 
 An interruption (cancelled, expired, lease lost …) breaks into a wait for the model, never into a write.
 """
@@ -60,7 +62,7 @@ class Interrupted(Exception):
 
 
 class Work:
-    """What all drivers of a process share."""
+    """What all drivers of a process share; ``worker`` is the name under which it holds leases."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Work:
         models: Models,
         broadcast: Broadcast,
         *,
+        worker: str,
         new_id: Callable[[str], str],
         blobs: Blobs,
         tools: Tools | None = None,
@@ -78,6 +81,7 @@ class Work:
         self.models = models
         self.tools = tools or Tools()
         self.broadcast = broadcast
+        self.worker = worker
         self.new_id = new_id
         self.sleep = sleep
 
@@ -100,6 +104,7 @@ class Driver:
         self._began = self._loop.time()
         self._run = run
         self._state = state_of(row.extra)
+        self._extra = row.extra
         self._answer: Answer | None = None
         self._finished: list[RunStep] = []
         self._channel: Channel = work.broadcast.open(row.id)
@@ -153,7 +158,7 @@ class Driver:
         except InternalServerError as error:
             # The database does not take what is to be written: the lease runs out, and whoever finds the run goes on.
             telemetry.emit("run.failure", run_id=self.run_id, error=error)
-            self._work.broadcast.forget(self.run_id)
+            self._forget()
 
     async def _stop(self, why: Interruption) -> None:
         try:
@@ -165,17 +170,17 @@ class Driver:
                 case "release":
                     await self._release()
                 case "lost":
-                    self._work.broadcast.forget(self.run_id)
+                    self._forget()
                 case "deleted":
                     self._tell_deletion()
         except Interrupted as interrupted:
             if interrupted.why == "deleted":
                 self._tell_deletion()
             else:
-                self._work.broadcast.forget(self.run_id)
+                self._forget()
         except InternalServerError as error:
             telemetry.emit("run.failure", run_id=self.run_id, error=error)
-            self._work.broadcast.forget(self.run_id)
+            self._forget()
 
     def _tell_deletion(self) -> None:
         """End the stream of a run whose thread was deleted: nothing of it is left but who listens."""
@@ -382,7 +387,7 @@ class Driver:
         said = msgspec.structs.replace(said, **lifecycle.message_end("completed", None, now))
         wrote = lifecycle.ended_step(wrote, "completed", now)
         await self._keep(
-            state,
+            msgspec.structs.replace(state, before=(wrote.id, said.id)),
             added=[stored_step(step)],
             replaced=[("message", said.id, encode(said)), ("step", wrote.id, encode(wrote))],
         )
@@ -404,7 +409,6 @@ class Driver:
                 lease="keep",
                 added=added,
                 replaced=replaced or (),
-                attempts=0 if row.attempts else None,
             )
 
         await self._write(change, durable=False, expected=("in_progress",))
@@ -526,7 +530,7 @@ class Driver:
             return left
 
         await self._write(change, expected=DRIVEN)
-        self._work.broadcast.forget(self.run_id)
+        self._forget()
 
     async def _write(
         self, make: Callable[[RunRow], RunChange], *, durable: bool = True, expected: tuple[str, ...]
@@ -538,16 +542,20 @@ class Driver:
             InternalServerError: The database did not answer for so long that the lease is over.
         """
         made: RunChange | None = None
+        left = self._extra
 
         def change(row: RunRow) -> RunChange | None:
-            nonlocal made
-            if row.epoch != self.epoch:
+            nonlocal made, left
+            if row.epoch != self.epoch or row.worker != self._work.worker:
                 raise Interrupted("lost")
-            if made is not None and (row.status, row.document, row.extra) == (made.status, made.document, made.extra):
+            if made is not None and (row.status, row.document, row.extra) == (made.status, made.document, left):
                 return None  # it was written, only the database's word of it was lost
+            if row.lease_until is None or row.extra != self._extra or self._interruption == "lost":
+                raise Interrupted("lost")
             if row.status not in expected:
                 raise Interrupted("cancel" if row.status == "cancelling" else "lost")
             made = make(row)
+            left = self._extra if made.extra is None else made.extra
             return made
 
         for pause in (*WRITE_PAUSES_S, None):
@@ -561,6 +569,7 @@ class Driver:
             if changed is None:
                 raise Interrupted("deleted")
             assert made is not None
+            self._extra = left
             return made
         raise AssertionError("unreachable")
 
@@ -572,6 +581,11 @@ class Driver:
 
     def _publish(self, frames: bytes, count: int) -> None:
         self._channel.publish(frames, count)
+
+    def _forget(self) -> None:
+        """End the run's stream, if it has not gone on here under another driver."""
+        if self._channel.epoch == self.epoch:
+            self._work.broadcast.forget(self.run_id)
 
     def _now_exactly(self) -> float:
         # The database's time at the start, and what passed since by a clock that nobody sets.
@@ -602,6 +616,9 @@ def given_up(row: RunRow, *, counts: bool) -> RunChange | None:
     removed = [Reference("step", state.step.id)] if state.step is not None else []
     if state.message_id is not None:
         removed.append(Reference("message", state.message_id))
+    if state.before is not None:
+        step_id, message_id = state.before
+        removed += [Reference("step", step_id), Reference("message", message_id)]
     return RunChange(
         status=status,
         document=encode(run),

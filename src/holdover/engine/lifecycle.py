@@ -153,6 +153,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         step: The step that is under way, or waits for the outputs of its calls.
         message_id: The message that it writes.
+        before: The step and the message that the same answer of the model finished before it called functions: until
+            the calls are whole, all of that is one attempt.
         usage: Tokens of all model calls so far.
         shows_found: Whether streams show the passages that searches found (``include[]``).
         queries: What searches looked for, by the id of their call: the wire has no place for it.
@@ -162,6 +164,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     step: RunStep | None = None
     message_id: str | None = None
+    before: tuple[str, str] | None = None
     usage: Usage | None = None
     shows_found: bool = False
     queries: dict[str, str] = {}
@@ -170,7 +173,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def between_steps(self, usage: Usage | None) -> RunState:
         """Return the state with nothing under way."""
-        return msgspec.structs.replace(self, step=None, message_id=None, usage=usage)
+        return msgspec.structs.replace(self, step=None, message_id=None, before=None, usage=usage)
 
 
 def no_usage() -> Usage:

@@ -66,8 +66,10 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, UploadOperat
         self._sweeping: asyncio.Task[None] | None = None
         self._run_lifetime_s = run_lifetime_s
         self._broadcast = Broadcast()
-        work = Work(store, models, self._broadcast, new_id=self._new_id, blobs=blobs, tools=tools, sleep=sleep)
         name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
+        work = Work(
+            store, models, self._broadcast, worker=name, new_id=self._new_id, blobs=blobs, tools=tools, sleep=sleep
+        )
         self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
 
     async def start(self) -> None:

@@ -234,9 +234,10 @@ class RunOperations(ThreadOperations, Core):
         if reply != queued:  # the request was carried out before
             earlier = decode_run(reply)
             return await self._repeated(earlier.id, earlier.thread_id) if streams else reply
-        if lease is None and not streams:
+        if lease is None:
             self._worker.wake()  # whoever drives it tells of it
-            return reply
+            if not streams:
+                return reply
         channel = self._broadcast.open(run.id, is_new=True)
         listener = channel.listen() if streams else None
         shown = streamed_run(run)
@@ -258,7 +259,7 @@ class RunOperations(ThreadOperations, Core):
             )
             self._worker.drive(row, 0, begun)
         else:
-            self._worker.wake()
+            self._broadcast.forget(run.id)  # this process ends: another drives it
         return reply if listener is None else EventStream(listener)
 
     # ---------------------------------------------------------------------------------------------- reading
@@ -465,10 +466,11 @@ class RunOperations(ThreadOperations, Core):
         if changed.change.status == "expired":
             self._tell(run_id, run_frame(decode_run(changed.change.document)), 1)
             raise _does_not_accept("expired")
-        if lease is None and not streams:
-            self._broadcast.forget(run_id)  # whoever drives it tells of it
+        if lease is None:
+            self._broadcast.forget(run_id)  # others drive it: what is kept here would soon be a part only
             self._worker.wake()
-            return changed.reply
+            if not streams:
+                return changed.reply
         assert completed is not None
         assert queued is not None
         assert begun is not None
@@ -481,7 +483,7 @@ class RunOperations(ThreadOperations, Core):
             row = msgspec.structs.replace(changed.row, extra=changed.change.extra)
             self._worker.drive(row, changed.epoch, begun)
         else:
-            self._worker.wake()
+            self._broadcast.forget(run_id)  # this process ends
         return changed.reply if listener is None else EventStream(listener, after_id=after_id)
 
     async def delete_thread(self, thread_id: str) -> bytes:
@@ -503,8 +505,9 @@ class RunOperations(ThreadOperations, Core):
         change: Callable[[RunRow], RunChange | None],
         *,
         retry: Any = None,
+        durable: bool = True,
     ) -> Changed:
-        changed = await self._store.change_run(run_id, change, thread_id=thread_id, repeatable=retry)
+        changed = await self._store.change_run(run_id, change, thread_id=thread_id, durable=durable, repeatable=retry)
         if changed is None:
             raise await self._missing("run", run_id, thread_id)
         return changed

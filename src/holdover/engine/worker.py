@@ -109,6 +109,7 @@ class Worker:
 
     def drive(self, row: RunRow, epoch: int, run: Run) -> None:
         """Drive a run in progress that this worker holds the lease of."""
+        self.interrupt(row.id, "lost")  # a driver that is still here has lost it, whatever it believes
         driver = Driver(self._work, row, epoch, run)
         self._drivers[driver.run_id] = driver
         self._idle.clear()
@@ -156,7 +157,7 @@ class Worker:
     async def _claim(self) -> None:
         room = min(BATCH, self._max_runs - len(self._drivers))
         claimed = 0
-        self._wake.clear()  # also where nothing is claimed: an event that stays set is never waited for
+        self._wake.clear()  # also where nothing is looked for now: one that is set would never be waited for
         if room > 0 and not self._is_stopping:
             found = await self._store.claim_runs(room, self._claimed)
             claimed = len(found)
@@ -187,13 +188,15 @@ class Worker:
         held = {run_id: driver.epoch for run_id, driver in self._drivers.items()}
         if not held:
             return
-        asked_at = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
         try:
-            async with asyncio.timeout(self.lease_s / 2):
+            # With the pause before, half a lease: asked twice in vain, what is driven is let go when the lease is over.
+            async with asyncio.timeout(self.lease_s / 4):
                 statuses = await self._store.renew_leases(self.name, held, self.lease_s)
         except (InternalServerError, TimeoutError) as error:
             telemetry.emit("store.failure", error=error)
-            self._let_go_of_what_is_lost(asked_at)
+            self._let_go_of_what_is_lost(clock())
             return
         self._renewed_at = asked_at
         for run_id, epoch in held.items():
@@ -209,32 +212,39 @@ class Worker:
     def _let_go_of_what_is_lost(self, now: float) -> None:
         """End model calls whose lease must have run out by now: others may be driving those runs already."""
         for driver in list(self._drivers.values()):
-            if now - max(self._renewed_at, driver.given_at) > self.lease_s:
+            if now - max(self._renewed_at, driver.given_at) >= self.lease_s:
                 driver.interrupt("lost")
 
     # ---------------------------------------------------------------------------------------- what is overdue
 
     async def _sweep(self) -> None:
         due = await self._store.list_due_runs(BATCH)
+        changed = 0
         for run_id in due:
-            await self.put_right(run_id)
-        if len(due) < BATCH:
+            try:
+                changed += await self.put_right(run_id)
+            except InternalServerError:
+                raise
+            except Exception as error:  # of this run's own: it must not keep others from being put right
+                telemetry.emit("run.failure", run_id=run_id, error=error)
+        if changed < BATCH:
             await self._sleep(min(SWEEP_S, self.lease_s / 2) * (0.75 + random() / 2))
 
-    async def put_right(self, run_id: str) -> None:
-        """End a run whose time is up, or take it from a worker that gives no sign of life."""
+    async def put_right(self, run_id: str) -> bool:
+        """End a run whose time is up, or take it from a worker that gives no sign of life; return whether it was so."""
         changed = await self._store.change_run(run_id, overdue)
         if changed is None or changed.change is None:
-            return
+            return False
         run = decode_run(changed.change.document)
         if run.status == "queued":
             self._wake.set()
-            return
+            return True
         channel = self._work.broadcast.find(run_id)
         if channel is not None:
             channel.publish(run_frame(run), 1)
             self._work.broadcast.end(run_id)
         telemetry.emit("run.end", run_id=run_id, status=run.status, seconds=0.0)
+        return True
 
     async def _for_ever(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:

@@ -637,8 +637,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     for number, script in migrations:
         if number > version:
             _migrate(connection, number, script)
-    if version == migrations[-1][0]:
-        connection.execute(VOID_LEASES)  # whoever held them is gone: one file serves one process
+    connection.execute(VOID_LEASES)  # whoever held them is gone: one file serves one process
 
 
 def _migrate(connection: sqlite3.Connection, number: int, script: str) -> None:
