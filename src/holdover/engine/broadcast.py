@@ -109,7 +109,7 @@ class Listener:
         """
         self._sink = sink
         self._waiter = asyncio.get_running_loop().create_future()
-        self._pour()
+        self._wake()
         try:
             await self._waiter
         finally:
