@@ -47,7 +47,7 @@ class _Scene:
 
     def __init__(self, opened: ExitStack, *, has_peer: bool = True) -> None:
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="holdover-bench-"))
-        log = opened.enter_context(open(Path(folder, "service.log"), "wb"))
+        log = opened.enter_context(Path(folder, "service.log").open("wb"))  # noqa: SIM115 - it is a context
         model = opened.enter_context(Child("-m", "bench.peers.paced_model", str(TOKENS), str(PER_S), core=OTHER_CORE))
         model_port = int(model.read())
         url = f"http://127.0.0.1:{model_port}/v1"
