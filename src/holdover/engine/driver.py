@@ -4,13 +4,16 @@ It alone writes the run while it holds its lease. Every write is fenced: made on
 the run was given with. What decides is elsewhere: what may follow (`lifecycle`), what is asked (`context`), what the
 answer becomes (`turn`).
 
+What one read of the model's answer brings is written in one transaction, and what it brings last, with the end: an
+answer that comes whole is written once. Its frames wait until then (`Draft`).
+
 An interruption (cancelled, expired, lease lost …) breaks into a wait for the model, never into a write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -72,6 +75,49 @@ class Work:
         self.sleep = sleep
 
 
+class Draft:
+    """Objects that go into the next transaction, and the frames that may be sent when it is made."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._added: list[NewObject] = []
+        self._replaced: dict[str, tuple[Kind, str, bytes]] = {}
+        self._frames: list[bytes] = []
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._added or self._replaced)
+
+    def add(self, added: Sequence[NewObject], replaced: Sequence[tuple[Kind, str, bytes]] = ()) -> None:
+        """Take in new objects, and newer documents of others."""
+        self._added += added
+        self._replaced |= {each[1]: each for each in replaced}
+
+    def hold(self, frames: bytes, count: int) -> None:
+        """Keep frames that hold so many events."""
+        self._frames.append(frames)
+        self._count += count
+
+    def with_change(self, change: RunChange) -> RunChange:
+        """Return a change with the draft in it; of an object that both have, the change's document counts."""
+        if not self:
+            return change
+        replaced = self._replaced | {each[1]: each for each in change.replaced}
+        added = [
+            msgspec.structs.replace(each, document=replaced.pop(each.id)[2]) if each.id in replaced else each
+            for each in self._added
+        ]
+        return msgspec.structs.replace(change, added=[*added, *change.added], replaced=list(replaced.values()))
+
+    def take_frames(self) -> tuple[bytes, int]:
+        """Return the frames that were kept and how many events they hold; nothing is left of the draft."""
+        frames, count = b"".join(self._frames), self._count
+        self._clear()
+        return frames, count
+
+
 class Driver:
     """Drives one run.
 
@@ -91,6 +137,7 @@ class Driver:
         self._run = run
         self._state = state_of(row.extra)
         self._answer: Answer | None = None
+        self._draft = Draft()
         self._channel: Channel = work.broadcast.open(row.id)
         self._is_waiting = False
         self._interruption: Interruption | None = None
@@ -167,6 +214,7 @@ class Driver:
 
     def _tell_deletion(self) -> None:
         """End the stream of a run whose thread was deleted: nothing of it is left but who listens."""
+        self._draft = Draft()
         run = lifecycle.changed(self._run, "cancelled", self._now())
         self._publish(run_frame(run), 1)
         self._work.broadcast.end(self.run_id)
@@ -231,6 +279,8 @@ class Driver:
                         self._publish(outcome.data, outcome.count)
                     else:
                         await self._carry_out(outcome)
+                if self._draft and answer.reason is None:
+                    await self._keep(self._state)
                 if self._loop.time() - last_checkpoint > CHECKPOINT_S:
                     last_checkpoint = self._loop.time()
                     await self._checkpoint(answer)
@@ -307,36 +357,31 @@ class Driver:
             case Frames():
                 self._publish(outcome.data, outcome.count)
             case MessageBegins(step=step, message=message):
-                state = msgspec.structs.replace(self._state, step=step, message_id=message.id)
-                await self._keep(state, added=[stored_step(step), stored_message(message)])
+                self._state = msgspec.structs.replace(self._state, step=step, message_id=message.id)
+                self._draft.add([stored_step(step), stored_message(message)])
                 self._publish(turn.step_began(step) + turn.message_began(message), 4)
             case CallsBegin(step=step):
-                await self._begin_calls(step)
+                self._begin_calls(step)
 
-    async def _begin_calls(self, step: RunStep) -> None:
+    def _begin_calls(self, step: RunStep) -> None:
         """Store a step of calls; the message before it, if there is one, is complete."""
         assert self._answer is not None
         said, wrote = self._answer.grown_message(), self._state.step
-        state = msgspec.structs.replace(self._state, step=step, message_id=None)
+        self._state = msgspec.structs.replace(self._state, step=step, message_id=None)
         if said is None or wrote is None:
-            await self._keep(state, added=[stored_step(step)])
+            self._draft.add([stored_step(step)])
             self._publish(turn.step_began(step), 2)
             return
         now = self._now()
         said = msgspec.structs.replace(said, **lifecycle.message_end("completed", None, now))
         wrote = lifecycle.ended_step(wrote, "completed", now)
-        await self._keep(
-            state,
-            added=[stored_step(step)],
-            replaced=[("message", said.id, encode(said)), ("step", wrote.id, encode(wrote))],
-        )
+        self._draft.add([stored_step(step)], [("message", said.id, encode(said)), ("step", wrote.id, encode(wrote))])
         self._answer.message = None
         frames = turn.message_frame(said) + turn.step_frame(wrote, self._run) + turn.step_began(step)
         self._publish(frames, 4)
 
-    async def _keep(
-        self, state: RunState, *, added: list[NewObject], replaced: list[tuple[Kind, str, bytes]] | None = None
-    ) -> None:
+    async def _keep(self, state: RunState, *, replaced: Sequence[tuple[Kind, str, bytes]] = ()) -> None:
+        """Write down how far the run is, and the draft."""
         extra = encode(state)
 
         def change(row: RunRow) -> RunChange:
@@ -346,8 +391,7 @@ class Driver:
                 expires_at=row.expires_at,
                 extra=extra,
                 lease="keep",
-                added=added,
-                replaced=replaced or (),
+                replaced=replaced,
                 attempts=0 if row.attempts else None,
             )
 
@@ -357,7 +401,7 @@ class Driver:
     async def _checkpoint(self, answer: Answer) -> None:
         message = answer.grown_message()
         if message is not None:
-            await self._keep(self._state, added=[], replaced=[("message", message.id, encode(message))])
+            await self._keep(self._state, replaced=[("message", message.id, encode(message))])
 
     async def _ask_for_outputs(self, answer: Answer, usage: Usage) -> None:
         step = msgspec.structs.replace(answer.grown_calls(), usage=usage)
@@ -451,6 +495,7 @@ class Driver:
 
     async def _release(self) -> None:
         """Give the run back to the queue: this process ends, another goes on."""
+        self._draft = Draft()
 
         def change(row: RunRow) -> RunChange:
             left = given_up(row, counts=False)
@@ -479,7 +524,7 @@ class Driver:
                 return None  # it was written, only the database's word of it was lost
             if row.status not in expected:
                 raise Interrupted("cancel" if row.status == "cancelling" else "lost")
-            made = make(row)
+            made = self._draft.with_change(make(row))
             return made
 
         for pause in (*WRITE_PAUSES_S, None):
@@ -493,6 +538,9 @@ class Driver:
             if changed is None:
                 raise Interrupted("deleted")
             assert made is not None
+            frames, count = self._draft.take_frames()
+            if count:
+                self._publish(frames, count)
             return made
         raise AssertionError("unreachable")
 
@@ -503,7 +551,10 @@ class Driver:
             raise Interrupted(self._interruption)
 
     def _publish(self, frames: bytes, count: int) -> None:
-        self._channel.publish(frames, count)
+        if self._draft:
+            self._draft.hold(frames, count)
+        else:
+            self._channel.publish(frames, count)
 
     def _now_exactly(self) -> float:
         # The database's time at the start, and what passed since by a clock that nobody sets.
