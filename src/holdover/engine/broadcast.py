@@ -48,7 +48,7 @@ class Listener:
 
     def __init__(self, channel: Channel, first_id: int) -> None:
         self._channel = channel
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._has_ended = False
@@ -133,7 +133,7 @@ class Listener:
             self._be_done()
 
     def _take(self) -> bytes:
-        frames = self._waiting.popleft() if len(self._waiting) == 1 else b"".join(self._waiting)
+        frames = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
         self._waiting.clear()
         self._bytes = 0
         return frames
@@ -155,7 +155,7 @@ class Channel:
     __slots__ = ("_first", "_is_over", "_listeners", "_log", "is_between_legs", "log_bytes", "next_id")
 
     def __init__(self) -> None:
-        self._listeners: set[Listener] = set()
+        self._listeners: list[Listener] = []
         self._log: list[bytes] | None = []
         self._is_over = False
         self.is_between_legs = False
@@ -178,7 +178,7 @@ class Channel:
     def listen(self) -> Listener:
         """Listen to what comes from now on."""
         listener = Listener(self, self.next_id)
-        self._listeners.add(listener)
+        self._listeners.append(listener)
         return listener
 
     def end_leg(self, *, is_over: bool) -> None:
@@ -191,7 +191,8 @@ class Channel:
 
     def leave(self, listener: Listener) -> None:
         """Listen no more."""
-        self._listeners.discard(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def replay(self, after_id: int) -> tuple[bytes, int] | None:
         """Return the frames behind an event with their ids, and the next number; ``None`` if they are not kept."""

@@ -181,6 +181,22 @@ class _Connection(asyncio.Protocol):
         answer: What is being received, until the connection is let go.
     """
 
+    __slots__ = (
+        "_deadline",
+        "_expires_at",
+        "_expiry",
+        "_failure",
+        "_is_enough",
+        "_is_paused",
+        "_transport",
+        "_waiting",
+        "answer",
+        "idle_since",
+        "is_closed",
+        "loop",
+        "route",
+    )
+
     def __init__(self, route: Route, loop: asyncio.AbstractEventLoop) -> None:
         self.route = route
         self.loop = loop
