@@ -83,9 +83,7 @@ GOALS: dict[str, Goal] = {
             at_most=True,
             unit=" ms",
         ),
-        Goal(
-            name="stream_memory", what="memory of an open stream that waits", must=25, aim=15, at_most=True, unit=" KB"
-        ),
+        Goal(name="stream_memory", what="memory of an idle open stream", must=25, aim=15, at_most=True, unit=" KB"),
         Goal(name="decode_events", what="decode a run's events, CPU; openai / holdover", must=30, aim=45),
     )
 }

@@ -70,7 +70,7 @@ class Listeners:
         return msgspec.json.decode(self._child.ask(msgspec.json.encode(order).decode()), type=Heard)
 
     def hold(self, order: Order) -> None:
-        """Open streams, and leave them open until the next order; return when each has got something."""
+        """Open streams and leave them open; return when each has got something."""
         self._child.ask(msgspec.json.encode(msgspec.structs.replace(order, tokens=0)).decode())
 
 
@@ -158,12 +158,10 @@ def main() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for line in sys.stdin:
             order = msgspec.json.decode(line, type=Order)
-            for stream in held:
-                stream.transport.close()
             if order.tokens:
                 print(msgspec.json.encode(runner.run(hear_all(order))).decode(), flush=True)
             else:
-                held = runner.run(open_all(order))
+                held += runner.run(open_all(order))
                 runner.run(_all_begun(held))
                 print("held", flush=True)
 

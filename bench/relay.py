@@ -13,6 +13,7 @@ import tempfile
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .get import KEY
 from .goals import Measured
@@ -22,6 +23,7 @@ from .processes import MEASURED_CORE, OTHER_CORE, Child
 from .rounds import Effort, figure, ratio, take_turns
 
 TOKENS, PER_S = 75, 50
+QUESTION = {"role": "user", "content": "What is 7 times 8?"}
 #: Streams that are held open, waiting, to see what they take.
 HELD = 1000
 
@@ -37,8 +39,8 @@ def measure(effort: Effort) -> list[Measured]:
             return [*rows, *(Measured(goal=name, skipped=skipped) for name in names)]
         rows.append(_compared(scene, 256, effort))
         rows += [_arriving(scene, 256, effort), _arriving(scene, 512, effort), _delayed(scene, effort)]
-    with ExitStack() as opened:
-        rows.append(_held(_Scene(opened, has_peer=False), effort))
+    with ExitStack() as opened:  # a service that nothing was freed in yet
+        rows.append(_held(_Scene(opened, has_peer=False)))
     return rows
 
 
@@ -62,7 +64,8 @@ class _Scene:
             peer = opened.enter_context(Child("-m", "bench.peers.naive_relay", url, core=MEASURED_CORE, log=log))
             self.children["peer"] = peer
             self.ports["peer"] = int(peer.read())
-        self.assistant_id = _make_assistant(self.ports["service"])
+        made = _post(self.ports["service"], "/v1/assistants", {"model": "gpt-4o", "instructions": "You teach."})
+        self.assistant_id = made["id"]
 
     def hear(self, side: str, streams: int) -> Heard:
         """Have that many streams of a side heard to their ends."""
@@ -70,33 +73,24 @@ class _Scene:
 
     def order(self, side: str, streams: int, model: str = "gpt-4o") -> Order:
         """Return what asks a side for streams."""
-        question = {"role": "user", "content": "What is 7 times 8?"}
         if side == "direct":
-            path, body = "/v1/chat/completions", {"model": model, "messages": [question], "stream": True}
+            path, body = "/v1/chat/completions", {"model": model, "messages": [QUESTION], "stream": True}
         else:
-            path, body = (
-                "/v1/threads/runs",
-                {
-                    "assistant_id": self.assistant_id,
-                    "model": model,
-                    "thread": {"messages": [question]},
-                    "stream": True,
-                },
-            )
+            path, body = "/v1/threads/runs", self.run(model) | {"stream": True}
         asked = request(path, KEY, json.dumps(body, separators=(",", ":")).encode())
         return Order(self.ports[side], asked, streams, TOKENS)
 
+    def run(self, model: str) -> dict[str, Any]:
+        """Return the body that asks for a thread and a run."""
+        return {"assistant_id": self.assistant_id, "model": model, "thread": {"messages": [QUESTION]}}
 
-def _make_assistant(port: int) -> str:
+
+def _post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
     import httpx2
 
-    answer = httpx2.post(
-        f"http://127.0.0.1:{port}/v1/assistants",
-        json={"model": "gpt-4o", "instructions": "You teach mathematics."},
-        headers={"authorization": f"Bearer {KEY}"},
-    )
-    identifier: str = answer.raise_for_status().json()["id"]
-    return identifier
+    answer = httpx2.post(f"http://127.0.0.1:{port}{path}", json=body, headers={"authorization": f"Bearer {KEY}"})
+    made: dict[str, Any] = answer.raise_for_status().json()
+    return made
 
 
 def _compared(scene: _Scene, streams: int, effort: Effort) -> Measured:
@@ -129,13 +123,24 @@ def _delayed(scene: _Scene, effort: Effort) -> Measured:
     return figure("first_token", added, _labelled(found, "ms"))
 
 
-def _held(scene: _Scene, effort: Effort) -> Measured:
-    """Hold streams open whose model is silent; what was there before is warm."""
+def _held(scene: _Scene) -> Measured:
+    """Hold streams open of a run whose model is silent; then runs, each with its stream and its request to the model.
+
+    What both make use of was used before, so only what each one takes is counted.
+    """
+    port = scene.ports["service"]
     scene.hear("service", 64)
+    run = _post(port, "/v1/threads/runs", scene.run(model="wait"))
+    attached = Order(port, request(f"/v1/threads/{run['thread_id']}/runs/{run['id']}/stream", KEY), HELD, 0)
+    of_stream = _grown_kb(scene, attached)
+    of_run = _grown_kb(scene, scene.order("service", HELD, model="wait"))
+    return figure("stream_memory", [of_stream], {"run_and_stream_KB": [of_run]})
+
+
+def _grown_kb(scene: _Scene, order: Order) -> float:
     before = scene.service.memory_bytes()
-    scene.listeners.hold(scene.order("service", HELD, model="wait"))
-    grown = scene.service.memory_bytes() - before
-    return figure("stream_memory", [grown / HELD / 1000])
+    scene.listeners.hold(order)
+    return (scene.service.memory_bytes() - before) / order.streams / 1000
 
 
 def _labelled(sides: dict[str, list[float]], unit: str) -> dict[str, list[float]]:
