@@ -110,6 +110,10 @@ class Stream(asyncio.Protocol):
             if not each.done():
                 each.set_result(None)
 
+    def is_answered(self) -> bool:
+        """Whether what came so far is a stream, and not a refusal."""
+        return bool(self._parts) and self._parts[0].startswith(b"HTTP/1.1 200")
+
     def first_s(self) -> float | None:
         """Return the seconds from the request to the first token."""
         return None if self._first_at is None else self._first_at - self._sent_at
@@ -168,6 +172,8 @@ def main() -> None:
 
 async def _all_begun(streams: list[Stream]) -> None:
     await asyncio.wait([stream.begun for stream in streams])
+    if not all(stream.is_answered() for stream in streams):
+        raise RuntimeError("a stream was refused")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import tempfile
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from .get import KEY
 from .goals import Measured
@@ -64,8 +65,7 @@ class _Scene:
             peer = opened.enter_context(Child("-m", "bench.peers.naive_relay", url, core=MEASURED_CORE, log=log))
             self.children["peer"] = peer
             self.ports["peer"] = int(peer.read())
-        made = _post(self.ports["service"], "/v1/assistants", {"model": "gpt-4o", "instructions": "You teach."})
-        self.assistant_id = made["id"]
+        self.assistant_id = _make_assistant(self.ports["service"])
 
     def hear(self, side: str, streams: int) -> Heard:
         """Have that many streams of a side heard to their ends."""
@@ -76,21 +76,22 @@ class _Scene:
         if side == "direct":
             path, body = "/v1/chat/completions", {"model": model, "messages": [QUESTION], "stream": True}
         else:
-            path, body = "/v1/threads/runs", self.run(model) | {"stream": True}
+            path, thread = "/v1/threads/runs", {"messages": [QUESTION]}
+            body = {"assistant_id": self.assistant_id, "model": model, "thread": thread, "stream": True}
         asked = request(path, KEY, json.dumps(body, separators=(",", ":")).encode())
         return Order(self.ports[side], asked, streams, TOKENS)
 
-    def run(self, model: str) -> dict[str, Any]:
-        """Return the body that asks for a thread and a run."""
-        return {"assistant_id": self.assistant_id, "model": model, "thread": {"messages": [QUESTION]}}
 
-
-def _post(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
+def _make_assistant(port: int) -> str:
     import httpx2
 
-    answer = httpx2.post(f"http://127.0.0.1:{port}{path}", json=body, headers={"authorization": f"Bearer {KEY}"})
-    made: dict[str, Any] = answer.raise_for_status().json()
-    return made
+    answer = httpx2.post(
+        f"http://127.0.0.1:{port}/v1/assistants",
+        json={"model": "gpt-4o", "instructions": "You teach mathematics."},
+        headers={"authorization": f"Bearer {KEY}"},
+    )
+    identifier: str = answer.raise_for_status().json()["id"]
+    return identifier
 
 
 def _compared(scene: _Scene, streams: int, effort: Effort) -> Measured:
@@ -126,14 +127,16 @@ def _delayed(scene: _Scene, effort: Effort) -> Measured:
 def _held(scene: _Scene) -> Measured:
     """Hold streams open of a run whose model is silent; then runs, each with its stream and its request to the model.
 
-    What both make use of was used before, so only what each one takes is counted.
+    A request that is repeated with its Idempotency-Key attaches to the run that it began. What all make use of was used
+    before, so only what each one takes is counted.
     """
-    port = scene.ports["service"]
     scene.hear("service", 64)
-    run = _post(port, "/v1/threads/runs", scene.run(model="wait"))
-    attached = Order(port, request(f"/v1/threads/{run['thread_id']}/runs/{run['id']}/stream", KEY), HELD, 0)
+    order = scene.order("service", HELD, model="wait")
+    repeated = order.request.replace("\r\n\r\n", "\r\nidempotency-key: bench\r\n\r\n", 1)
+    attached = msgspec.structs.replace(order, request=repeated)
+    scene.listeners.hold(msgspec.structs.replace(attached, streams=1))
     of_stream = _grown_kb(scene, attached)
-    of_run = _grown_kb(scene, scene.order("service", HELD, model="wait"))
+    of_run = _grown_kb(scene, order)
     return figure("stream_memory", [of_stream], {"run_and_stream_KB": [of_run]})
 
 

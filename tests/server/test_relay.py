@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from holdover import AsyncClient
+from holdover.engine.broadcast import Broadcast, EventStream
+from holdover.server.streams import pour_events
 from holdover.service import running
+from holdover.wire.events import DONE
 
 STREAMS, TOKENS = 64, 40
 
@@ -67,3 +71,44 @@ async def test_of_many_streams_each_gets_every_token_in_order(tmp_path: Path) ->
     for number, (pieces, status) in enumerate(heard):
         assert "".join(pieces).split() == [f"s{number}.{token}" for token in range(TOKENS)]
         assert status == "completed"
+
+
+class Outlet:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.said: list[str | bytes] = []
+        self.on_room: Callable[[], None] = lambda: None
+        self.on_leave: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        self.said.append("head")
+
+    def write(self, data: bytes) -> bool:
+        self.said.append(data)
+        return True
+
+    def end(self) -> None:
+        self.said.append("end")
+
+
+async def test_an_answer_begins_though_its_stream_has_nothing_to_say_yet() -> None:
+    """Who attaches again behind the last event is answered now, not when the run goes on."""
+    channel, outlet = Broadcast().open("run_a"), Outlet()
+    pouring = asyncio.ensure_future(pour_events(EventStream(channel.listen()), outlet))
+    await asyncio.sleep(0)
+    assert outlet.said == ["head"]
+    channel.publish(b"event", 1)
+    channel.end_leg(is_over=True)
+    await pouring
+    assert outlet.said == ["head", b"event" + DONE, "end"]
+
+
+async def test_who_hangs_up_ends_the_listening_and_nothing_else() -> None:
+    channel, outlet = Broadcast().open("run_a"), Outlet()
+    pouring = asyncio.ensure_future(pour_events(EventStream(channel.listen()), outlet))
+    await asyncio.sleep(0)
+    outlet.on_leave()
+    await pouring
+    channel.publish(b"event", 1)
+    assert outlet.said == ["head", "end"]

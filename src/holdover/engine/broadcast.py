@@ -99,6 +99,11 @@ class Listener:
             finally:
                 self._waiter = None
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there are frames to be had now."""
+        return bool(self._waiting)
+
     async def pour(self, sink: Sink) -> None:
         """Hand all frames to ``sink``, those of one turn of the loop together, until they end.
 
@@ -155,7 +160,7 @@ class Channel:
     __slots__ = ("_first", "_is_over", "_listeners", "_log", "is_between_legs", "log_bytes", "next_id")
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._listeners: set[Listener] = set()
         self._log: list[bytes] | None = []
         self._is_over = False
         self.is_between_legs = False
@@ -178,7 +183,7 @@ class Channel:
     def listen(self) -> Listener:
         """Listen to what comes from now on."""
         listener = Listener(self, self.next_id)
-        self._listeners.append(listener)
+        self._listeners.add(listener)
         return listener
 
     def end_leg(self, *, is_over: bool) -> None:
@@ -191,8 +196,7 @@ class Channel:
 
     def leave(self, listener: Listener) -> None:
         """Listen no more."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+        self._listeners.discard(listener)
 
     def replay(self, after_id: int) -> tuple[bytes, int] | None:
         """Return the frames behind an event with their ids, and the next number; ``None`` if they are not kept."""
@@ -265,6 +269,11 @@ class EventStream:
             raise StopAsyncIteration
         frames = await anext(self._listener)
         return self._number(frames) if self._number else frames
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there are frames to be had now."""
+        return bool(self._before) or (self._listener is not None and self._listener.has_news)
 
     async def pour(self, sink: Sink) -> None:
         """Hand all frames to ``sink``. See `Listener.pour`."""

@@ -156,8 +156,8 @@ class Worker:
     async def _claim(self) -> None:
         room = min(BATCH, self._max_runs - len(self._drivers))
         claimed = 0
+        self._wake.clear()  # also where nothing is looked for now: one that is set would never be waited for
         if room > 0 and not self._is_stopping:
-            self._wake.clear()
             found = await self._store.claim_runs(room, self._claimed)
             claimed = len(found)
             for each in found:
