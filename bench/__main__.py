@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from . import calls, create, decoding, get, pages, start
+from . import calls, create, decoding, events, get, pages, relay, runs, start
 from .goals import Measured
 from .report import FAIL, as_data, show, verdict
 from .rounds import Effort
@@ -17,9 +17,12 @@ MEASUREMENTS: dict[str, Callable[[Effort], list[Measured]]] = {
     "start": start.measure,
     "calls": calls.measure,
     "decoding": decoding.measure,
+    "events": events.measure,
     "get": get.measure,
     "create": create.measure,
     "pages": pages.measure,
+    "runs": runs.measure,
+    "relay": relay.measure,
 }
 
 
@@ -45,7 +48,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure the figures of the README, each a ratio of two sides that take turns on this machine.",
+        description="Measure the figures of the README, most of them ratios of two sides that take turns here.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(MEASUREMENTS)} (all)")
     parser.add_argument("--quick", action="store_true", help="a fast look: few rounds, little work in each")

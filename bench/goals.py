@@ -1,6 +1,7 @@
 """Every row of the table: what is measured, what it must reach, what it aims for.
 
-A row is a ratio. Most say how many times better Holdover is ("at least"); a few, what it may cost ("at most").
+Most rows are ratios: how many times better Holdover is ("at least"), or what it may cost ("at most"). Where there is
+nothing to compare with, a row is a figure with a unit of its own; those depend on the machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
         must: What it has to reach; else the command fails.
         aim: What it is meant to reach.
         at_most: Whether smaller is better.
+        unit: What the figures are counted in: ``x`` for a ratio, or as it is printed behind a number.
     """
 
     name: str
@@ -24,6 +26,11 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     must: float
     aim: float
     at_most: bool = False
+    unit: str = "x"
+
+    def shown(self, value: float) -> str:
+        """Return a figure of this row for people."""
+        return f"{value:.3g}{self.unit}"
 
     def reaches(self, ratio: float, bound: float) -> bool:
         """Whether a ratio is as good as a bound, or better."""
@@ -35,8 +42,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         goal: The row's name.
-        ratio: The median over the rounds' ratios; ``None`` where the row was skipped.
-        rounds: Each round's ratio.
+        ratio: The median over the rounds' ratios, or figures; ``None`` where the row was skipped.
+        rounds: Each round's.
         sides: Each side's median, in the unit that its key ends with.
         skipped: Why the row was not measured.
     """
@@ -61,5 +68,22 @@ GOALS: dict[str, Goal] = {
         Goal(name="create", what="durable create, 32 at a time, requests/s; service / ORM peer", must=6, aim=12),
         Goal(name="page_store", what="a page of 20, p50; 1,000,000 rows / 10,000", must=2.5, aim=1.5, at_most=True),
         Goal(name="page_http", what="the same through HTTP", must=2.5, aim=1.5, at_most=True),
+        Goal(name="run_cpu", what="a run with an instant model, CPU", must=1, aim=0.5, at_most=True, unit=" ms"),
+        Goal(name="run_wall", what="the same, p50, where a flush is free", must=2, aim=1, at_most=True, unit=" ms"),
+        Goal(name="run_postgres", what="a three-step run on PostgreSQL, CPU", must=3, aim=2, at_most=True, unit=" ms"),
+        Goal(name="relay_64", what="relay a token, 64 streams, CPU; FastAPI + openai / service", must=4, aim=7),
+        Goal(name="relay_256", what="the same, 256 streams", must=6, aim=8),
+        Goal(name="arrive_256", what="tokens that arrive of those sent, 256 streams", must=1, aim=1),
+        Goal(name="arrive_512", what="the same, 512 streams", must=0.97, aim=1),
+        Goal(
+            name="first_token",
+            what="time added to the first token, p50, 256 streams",
+            must=5,
+            aim=2,
+            at_most=True,
+            unit=" ms",
+        ),
+        Goal(name="stream_memory", what="memory of an idle open stream", must=25, aim=15, at_most=True, unit=" KB"),
+        Goal(name="decode_events", what="decode a run's events, CPU; openai / holdover", must=30, aim=45),
     )
 }

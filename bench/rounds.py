@@ -48,3 +48,13 @@ def ratio(goal: str, over: list[float], under: list[float], sides: Mapping[str, 
         rounds=ratios,
         sides={name: median(values) for name, values in sides.items()},
     )
+
+
+def figure(goal: str, values: list[float], sides: Mapping[str, list[float]] | None = None) -> Measured:
+    """Return a row that is compared with nothing: the median of its rounds."""
+    return Measured(
+        goal=goal,
+        ratio=median(values),
+        rounds=values,
+        sides={name: median(each) for name, each in (sides or {}).items()},
+    )

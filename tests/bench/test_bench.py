@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from bench import create, decoding, get, report
+from bench import create, decoding, events, get, report, runs
 from bench.goals import GOALS, Measured
-from bench.rounds import Effort, ratio, take_turns
+from bench.rounds import Effort, figure, ratio, take_turns
 
 ONE_ROUND = Effort(rounds=1, share=0.02)
 
@@ -31,6 +31,14 @@ def test_a_ratio_is_the_median_of_the_rounds() -> None:
     assert measured.sides == {"service": 4.0}
 
 
+def test_a_figure_that_is_compared_with_nothing_has_its_unit() -> None:
+    measured = figure("run_cpu", [1.0, 9.0, 2.0])
+
+    assert measured.ratio == 2.0
+    assert GOALS["run_cpu"].shown(2.0) == "2 ms"
+    assert GOALS["get"].shown(2.0) == "2x"
+
+
 @pytest.mark.parametrize(
     ("goal", "came_to", "verdict"),
     [
@@ -46,13 +54,12 @@ def test_a_row_is_judged_by_its_goal(goal: str, came_to: float | None, verdict: 
     assert report.verdict(Measured(goal=goal, ratio=came_to)) == verdict
 
 
-@pytest.mark.parametrize("measurement", [decoding, get, create])
+@pytest.mark.parametrize("measurement", [decoding, events, get, create, runs])
 def test_a_measurement_comes_to_its_rows(measurement) -> None:  # type: ignore[no-untyped-def]
     rows = measurement.measure(ONE_ROUND)
 
     assert rows
     for row in rows:
         assert row.goal in GOALS
-        assert row.ratio is not None
-        assert row.ratio > 0
+        assert row.skipped or (row.ratio is not None and row.ratio > 0)
     assert msgspec.json.encode(report.as_data(rows, ONE_ROUND))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdover.errors import BadRequestError, InternalServerError
-from holdover.models.protocol import CallChunk, TextChunk
+from holdover.models.protocol import CallChunk, FinishChunk, ModelRequest, TextChunk
 from holdover.models.scripted import ScriptedModel
 from holdover.store.protocol import Lease, RunChange, RunRow
 from holdover.wire.messages import CreateMessage
@@ -173,3 +174,77 @@ async def test_a_service_that_stops_gives_its_runs_back(world: World) -> None:
     assert (await world.look(run))["status"] == "queued"
     row = await world.row(run)
     assert (row.attempts, row.lease_until) == (0, None)
+
+
+async def test_an_answer_that_comes_whole_is_written_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one read brings is one transaction, and what it brings last goes with the end."""
+    written: list[tuple[list[str], str]] = []
+    change_run = world.store.change_run
+
+    async def counted(run_id: str, change: Any, **options: Any) -> Any:
+        changed = await change_run(run_id, change, **options)
+        if changed is not None and changed.change is not None:
+            written.append(([each.kind for each in changed.change.added], changed.change.status))
+        return changed
+
+    monkeypatch.setattr(world.store, "change_run", counted)
+    world.engine = world.new_engine(ScriptedModel([[[TextChunk("whole")]]]))
+    run = await world.run("Say it.")
+    await world.until_idle()
+    assert written[-1] == ([], "completed"), "the scripted model ends in a batch of its own"
+
+    class Whole(ScriptedModel):
+        async def answer(self, request: ModelRequest) -> AsyncIterator[list[Any]]:
+            yield [TextChunk("all"), TextChunk(" at once"), FinishChunk("stop")]
+
+    written.clear()
+    world.engine = world.new_engine(Whole())
+    run = await world.run("Say it.")
+    await world.until_idle()
+    assert written == [(["step", "message"], "completed")]
+    steps = await world.steps(run)
+    assert [step["status"] for step in steps] == ["completed"]
+    message_id = steps[0]["step_details"]["message_creation"]["message_id"]
+    message = msgspec.json.decode(await world.engine.get_message(run["thread_id"], message_id))
+    assert message["status"] == "completed"
+    assert message["content"][0]["text"]["value"] == "all at once"
+
+
+async def test_frames_of_objects_that_are_not_written_yet_wait(world: World) -> None:
+    was_taken, may_end = asyncio.Event(), asyncio.Event()
+
+    class Whole(ScriptedModel):
+        async def answer(self, request: ModelRequest) -> AsyncIterator[list[Any]]:
+            yield [TextChunk("all"), FinishChunk("stop")]
+            was_taken.set()
+            await may_end.wait()
+
+    world.engine = world.new_engine(Whole())
+    run = await world.run("Say it.")
+    channel = world.engine._broadcast.find(run["id"])
+    assert channel is not None
+    await was_taken.wait()
+    told = channel.replay(0)
+    assert told is not None
+    assert b"thread.run.in_progress" in told[-1]
+    assert not any(b"thread.message" in frame for frame in told)
+    assert await world.steps(run) == []
+    may_end.set()
+    await world.until_idle()
+    told = channel.replay(0)
+    assert told is not None
+    names = [frame[7:].split(b"\n")[0].decode() for frame in told]
+    assert names == [
+        "thread.created",
+        "thread.run.created",
+        "thread.run.queued",
+        "thread.run.in_progress",
+        "thread.run.step.created",
+        "thread.run.step.in_progress",
+        "thread.message.created",
+        "thread.message.in_progress",
+        "thread.message.delta",
+        "thread.message.completed",
+        "thread.run.step.completed",
+        "thread.run.completed",
+    ]

@@ -24,9 +24,9 @@ from holdover.wire.runs import CancelRun, CreateRun, SubmitToolOutputs
 
 from .conftest import World
 
-#: A driver's write, and the script that leads there.
+#: Where a driver begins, or writes, and the script that leads there.
 MOMENTS = {
-    "_begin": "!say a b",
+    "_go_on": "!say a b",
     "_keep": "!say a b",
     "_end": "!say a b",
     "_ask_for_outputs": "!call f {}",

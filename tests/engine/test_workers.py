@@ -16,8 +16,9 @@ from holdover.errors import BadRequestError, InternalServerError
 from holdover.models.catalog import Catalog, Names
 from holdover.models.protocol import Chunk, ModelRequest, TextChunk
 from holdover.models.scripted import ScriptedModel
+from holdover.store.blobs import FolderBlobs
 from holdover.store.postgres import PostgresStore
-from holdover.wire.runs import CancelRun, CreateRun
+from holdover.wire.runs import CancelRun, CreateRun, RunEventsQuery
 from holdover.wire.threads import CreateThread
 
 from .conftest import World
@@ -174,7 +175,8 @@ async def test_a_worker_whose_loop_is_blocked_for_longer_than_its_lease_does_no_
 
     async def be_blocked() -> None:
         store = await PostgresStore.open(url)
-        engine = Engine(store, Catalog(Names(), lambda target: Blocking(), own={"*": Blocking()}), lease_s=LEASE_S)
+        models = Catalog(Names(), lambda target: Blocking(), own={"*": Blocking()})
+        engine = Engine(store, models, FolderBlobs(None), lease_s=LEASE_S)
         await engine.start()
         async with asyncio.timeout(20):
             while not is_blocked.is_set():  # noqa: ASYNC110 - it is the loop that will be blocked
@@ -223,20 +225,20 @@ async def test_a_run_that_is_driven_here_is_told_apart_from_one_that_is_driven_e
     where = (run["thread_id"], run["id"])
     await shared_world.until_said(run)
     with pytest.raises(BadRequestError) as refused:
-        await elsewhere._attach(*where)
+        await elsewhere.stream_run(*where, RunEventsQuery())
     assert refused.value.code == "stream_not_here"
-    stream = await here._attach(*where)
+    stream = await here.stream_run(*where, RunEventsQuery())
     await elsewhere.cancel_run(*where, CancelRun())
     here._worker.interrupt(run["id"], "cancel")
     assert (await events(stream))[-2:] == ["thread.run.cancelled", "done"]
-    assert (await events(await elsewhere._attach(*where)))[-2:] == ["thread.run.cancelled", "done"]
+    assert (await events(await elsewhere.stream_run(*where, RunEventsQuery())))[-2:] == ["thread.run.cancelled", "done"]
 
 
 async def test_a_run_that_waits_for_a_worker_is_not_here(shared_world: World) -> None:
     service = await shared_world.other_engine(claims=False)
     run = await shared_world.run("!say a", service)
     with pytest.raises(BadRequestError) as refused:
-        await service._attach(run["thread_id"], run["id"])
+        await service.stream_run(run["thread_id"], run["id"], RunEventsQuery())
     assert refused.value.code == "stream_not_here"
 
 
@@ -249,7 +251,10 @@ async def test_a_run_that_went_on_elsewhere_is_not_told_from_what_was_heard_here
     where = (run["thread_id"], run["id"])
     waiting = await shared_world.until(run, "requires_action")
     await shared_world.until_idle()
-    assert (await events(await here._attach(*where)))[-2:] == ["thread.run.requires_action", "done"]
+    assert (await events(await here.stream_run(*where, RunEventsQuery())))[-2:] == [
+        "thread.run.requires_action",
+        "done",
+    ]
     if ends_by == "going on":
         await elsewhere.submit_tool_outputs_to_run(*where, shared_world.outputs(waiting))
         end = "completed"
@@ -257,7 +262,7 @@ async def test_a_run_that_went_on_elsewhere_is_not_told_from_what_was_heard_here
         await elsewhere.cancel_run(*where, CancelRun())
         end = "cancelled"
     await shared_world.until(run, end)
-    told = await events(await here._attach(*where))
+    told = await events(await here.stream_run(*where, RunEventsQuery()))
     assert told[-2:] == [f"thread.run.{end}", "done"]
     assert ("thread.message.completed" in told) == (end == "completed")
 
@@ -275,7 +280,7 @@ async def test_a_service_that_does_not_work_keeps_nothing_of_runs_that_others_dr
 
 
 def test_every_engine_has_a_name_of_its_own() -> None:
-    names = {Engine(store, None)._worker.name for store in [_Nothing()] * 9}  # type: ignore[arg-type]
+    names = {Engine(store, None, None)._worker.name for store in [_Nothing()] * 9}  # type: ignore[arg-type]
     assert len(names) == 9
 
 

@@ -51,7 +51,7 @@ class Listener:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
         self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._has_ended = False
@@ -100,6 +100,11 @@ class Listener:
             finally:
                 self._waiter = None
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there are frames to be had now."""
+        return bool(self._waiting)
+
     async def pour(self, sink: Sink) -> None:
         """Hand all frames to ``sink``, those of one turn of the loop together, until they end.
 
@@ -110,7 +115,7 @@ class Listener:
         """
         self._sink = sink
         self._waiter = asyncio.get_running_loop().create_future()
-        self._pour()
+        self._wake()
         try:
             await self._waiter
         finally:
@@ -134,7 +139,7 @@ class Listener:
             self._be_done()
 
     def _take(self) -> bytes:
-        frames = self._waiting.popleft() if len(self._waiting) == 1 else b"".join(self._waiting)
+        frames = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
         self._waiting.clear()
         self._bytes = 0
         return frames
@@ -315,6 +320,11 @@ class EventStream:
             raise StopAsyncIteration
         frames = await anext(self._listener)
         return self._number(frames) if self._number else frames
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there are frames to be had now."""
+        return bool(self._before) or (self._listener is not None and self._listener.has_news)
 
     async def pour(self, sink: Sink) -> None:
         """Hand all frames to ``sink``. See `Listener.pour`."""

@@ -6,13 +6,16 @@ do: a database that crashes forgets what was not flushed, and counts again from 
 
 What decides is elsewhere: what may follow (`lifecycle`), what is asked (`context`), what the answer becomes (`turn`).
 
+What one read of the model's answer brings is written in one transaction, and what it brings last, with the end: an
+answer that comes whole is written once. Its frames wait until then (`Draft`).
+
 An interruption (cancelled, expired, lease lost …) breaks into a wait for the model, never into a write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -86,6 +89,49 @@ class Work:
         self.sleep = sleep
 
 
+class Draft:
+    """Objects that go into the next transaction, and the frames that may be sent when it is made."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._added: list[NewObject] = []
+        self._replaced: dict[str, tuple[Kind, str, bytes]] = {}
+        self._frames: list[bytes] = []
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._added or self._replaced)
+
+    def add(self, added: Sequence[NewObject], replaced: Sequence[tuple[Kind, str, bytes]] = ()) -> None:
+        """Take in new objects, and newer documents of others."""
+        self._added += added
+        self._replaced |= {each[1]: each for each in replaced}
+
+    def hold(self, frames: bytes, count: int) -> None:
+        """Keep frames that hold so many events."""
+        self._frames.append(frames)
+        self._count += count
+
+    def with_change(self, change: RunChange) -> RunChange:
+        """Return a change with the draft in it; of an object that both have, the change's document counts."""
+        if not self:
+            return change
+        replaced = self._replaced | {each[1]: each for each in change.replaced}
+        added = [
+            msgspec.structs.replace(each, document=replaced.pop(each.id)[2]) if each.id in replaced else each
+            for each in self._added
+        ]
+        return msgspec.structs.replace(change, added=[*added, *change.added], replaced=list(replaced.values()))
+
+    def take_frames(self) -> tuple[bytes, int]:
+        """Return the frames that were kept and how many events they hold; nothing is left of the draft."""
+        frames, count = b"".join(self._frames), self._count
+        self._clear()
+        return frames, count
+
+
 class Driver:
     """Drives one run.
 
@@ -107,6 +153,7 @@ class Driver:
         self._extra = row.extra
         self._answer: Answer | None = None
         self._finished: list[RunStep] = []
+        self._draft = Draft()
         self._channel: Channel = work.broadcast.open(row.id)
         self._channel.follow(epoch)
         self._is_waiting = False
@@ -184,6 +231,7 @@ class Driver:
 
     def _tell_deletion(self) -> None:
         """End the stream of a run whose thread was deleted: nothing of it is left but who listens."""
+        self._draft = Draft()
         run = lifecycle.changed(self._run, "cancelled", self._now())
         self._publish(run_frame(run), 1)
         self._work.broadcast.end(self.run_id)
@@ -217,7 +265,7 @@ class Driver:
         )
         await self._listen(model, asked, answer)
         for outcome in answer.end():
-            await self._carry_out(outcome)
+            self._carry_out(outcome)
         usage = _usage(answer, asked, model)
         if answer.reason == "content_filter":
             await self._end("stop_short", reason="content_filter", usage=usage)
@@ -248,7 +296,9 @@ class Driver:
                     if isinstance(outcome, Frames):
                         self._publish(outcome.data, outcome.count)
                     else:
-                        await self._carry_out(outcome)
+                        self._carry_out(outcome)
+                if self._draft and answer.reason is None:
+                    await self._keep(self._state)
                 if self._loop.time() - last_checkpoint > CHECKPOINT_S:
                     last_checkpoint = self._loop.time()
                     await self._checkpoint(answer)
@@ -271,6 +321,8 @@ class Driver:
 
     async def _act(self, answer: Answer, model: Model) -> None:
         """Carry out the calls of built-in tools, one after the other, and tell what they come to."""
+        if answer.searches or answer.code:
+            await self._keep(self._state)  # what is waited for is seen
         tools, state = self._work.tools, self._state
         # Several searches, the conversation and the answer share the model's window.
         room = Room(min(PASSAGES_TOKENS, model.context_tokens // 3), model.count_tokens)
@@ -278,7 +330,7 @@ class Driver:
             found = await self._wait(tools.search(self._run, search.query, room))
             state = msgspec.structs.replace(state, queries={**state.queries, search.id: search.query})
             shown = found if state.shows_found else without_passages(found)
-            await self._carry_out(answer.found(search, found, shown))
+            self._carry_out(answer.found(search, found, shown))
         for code in answer.code:
             running = tools.execute(self._run, code.code)
             try:
@@ -287,7 +339,7 @@ class Driver:
                         made = await self._wait(anext(running))
                     except StopAsyncIteration:
                         break
-                    await self._carry_out(answer.printed(code, made.outputs))
+                    self._carry_out(answer.printed(code, made.outputs))
                     state = msgspec.structs.replace(
                         state, files={**state.files, **made.files}, images=[*state.images, *made.images]
                     )
@@ -363,41 +415,39 @@ class Driver:
 
     # -------------------------------------------------------------------------------------------- writing
 
-    async def _carry_out(self, outcome: MessageBegins | CallsBegin | Frames) -> None:
+    def _carry_out(self, outcome: MessageBegins | CallsBegin | Frames) -> None:
         match outcome:
             case Frames():
                 self._publish(outcome.data, outcome.count)
             case MessageBegins(step=step, message=message):
-                state = msgspec.structs.replace(self._state, step=step, message_id=message.id, images=[])
-                await self._keep(state, added=[stored_step(step), stored_message(message)])
+                self._state = msgspec.structs.replace(self._state, step=step, message_id=message.id, images=[])
+                self._draft.add([stored_step(step), stored_message(message)])
                 self._publish(turn.step_began(step) + turn.message_began(message), 4)
             case CallsBegin(step=step):
-                await self._begin_calls(step)
+                self._begin_calls(step)
 
-    async def _begin_calls(self, step: RunStep) -> None:
+    def _begin_calls(self, step: RunStep) -> None:
         """Store a step of calls; the message before it, if there is one, is complete."""
         assert self._answer is not None
         said, wrote = self._answer.grown_message(), self._state.step
-        state = msgspec.structs.replace(self._state, step=step, message_id=None)
+        self._state = msgspec.structs.replace(self._state, step=step, message_id=None)
         if said is None or wrote is None:
-            await self._keep(state, added=[stored_step(step)])
+            self._draft.add([stored_step(step)])
             self._publish(turn.step_began(step), 2)
             return
         now = self._now()
         said = msgspec.structs.replace(said, **lifecycle.message_end("completed", None, now))
         wrote = lifecycle.ended_step(wrote, "completed", now)
-        await self._keep(
-            msgspec.structs.replace(state, before=(wrote.id, said.id)),
-            added=[stored_step(step)],
-            replaced=[("message", said.id, encode(said)), ("step", wrote.id, encode(wrote))],
-        )
+        self._state = msgspec.structs.replace(self._state, before=(wrote.id, said.id))
+        self._draft.add([stored_step(step)], [("message", said.id, encode(said)), ("step", wrote.id, encode(wrote))])
         self._answer.message = None
         frames = turn.message_frame(said) + turn.step_frame(wrote, self._run) + turn.step_began(step)
         self._publish(frames, 4)
 
     async def _keep(
-        self, state: RunState, *, added: list[NewObject], replaced: list[tuple[Kind, str, bytes]] | None = None
+        self, state: RunState, *, replaced: Sequence[tuple[Kind, str, bytes]] = (), attempts: int | None = None
     ) -> None:
+        """Write down how far the run is, and the draft."""
         extra = encode(state)
 
         def change(row: RunRow) -> RunChange:
@@ -407,8 +457,8 @@ class Driver:
                 expires_at=row.expires_at,
                 extra=extra,
                 lease="keep",
-                added=added,
-                replaced=replaced or (),
+                replaced=replaced,
+                attempts=attempts,
             )
 
         await self._write(change, durable=False, expected=("in_progress",))
@@ -417,13 +467,13 @@ class Driver:
     async def _checkpoint(self, answer: Answer) -> None:
         message = answer.grown_message()
         if message is not None:
-            await self._keep(self._state, added=[], replaced=[("message", message.id, encode(message))])
+            await self._keep(self._state, replaced=[("message", message.id, encode(message))])
 
     async def _complete_calls(self, answer: Answer, usage: Usage) -> None:
         """Complete a step of calls that were all carried out here; the model is asked again."""
         step = lifecycle.ended_step(answer.grown_calls(), "completed", self._now(), usage=usage)
         state = self._state.between_steps(lifecycle.added_usage(self._state.usage, usage))
-        await self._keep(state, added=[], replaced=[("step", step.id, encode(step))])
+        await self._keep(state, replaced=[("step", step.id, encode(step))], attempts=0)
         self._publish(turn.step_frame(self._as_shown(step), self._run), 1)
         self._answer = None
 
@@ -523,6 +573,7 @@ class Driver:
 
     async def _release(self) -> None:
         """Give the run back to the queue: this process ends, another goes on."""
+        self._draft = Draft()
 
         def change(row: RunRow) -> RunChange:
             left = given_up(row, counts=False)
@@ -554,7 +605,7 @@ class Driver:
                 raise Interrupted("lost")
             if row.status not in expected:
                 raise Interrupted("cancel" if row.status == "cancelling" else "lost")
-            made = make(row)
+            made = self._draft.with_change(make(row))
             left = self._extra if made.extra is None else made.extra
             return made
 
@@ -570,6 +621,9 @@ class Driver:
                 raise Interrupted("deleted")
             assert made is not None
             self._extra = left
+            frames, count = self._draft.take_frames()
+            if count:
+                self._publish(frames, count)
             return made
         raise AssertionError("unreachable")
 
@@ -580,7 +634,10 @@ class Driver:
             raise Interrupted(self._interruption)
 
     def _publish(self, frames: bytes, count: int) -> None:
-        self._channel.publish(frames, count)
+        if self._draft:
+            self._draft.hold(frames, count)
+        else:
+            self._channel.publish(frames, count)
 
     def _forget(self) -> None:
         """End the run's stream, if it has not gone on here under another driver."""

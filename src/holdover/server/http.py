@@ -267,16 +267,18 @@ def _answer(cycle: Any, status: int, headers: list[tuple[bytes, bytes]], body: b
 
 
 class Outlet:
-    """An answer that is written piece by piece. See `holdover.server.streams.Outlet`.
-
-    The head goes out with the first piece, and every piece as one chunk, in one write.
-    """
+    """An answer that is written piece by piece, each in one write. See `holdover.server.streams.Outlet`."""
 
     def __init__(self, cycle: Any, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._cycle = cycle
         self._head = _head(cycle, status, [*headers, (b"transfer-encoding", b"chunked")])
         self.on_room: Callable[[], None] = lambda: None
         self.on_leave: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        if not self._cycle.disconnected:
+            head, self._head = self._head, b""
+            self._cycle.transport.write(head)
 
     def write(self, data: bytes) -> bool:
         cycle = self._cycle

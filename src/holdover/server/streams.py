@@ -28,6 +28,9 @@ class Outlet(Protocol):
     on_room: Callable[[], None]
     on_leave: Callable[[], None]
 
+    def open(self) -> None:
+        """Write the head; it goes with the first piece otherwise."""
+
     def write(self, data: bytes) -> bool:
         """Write a piece; return whether the client reads as fast as is written."""
 
@@ -38,6 +41,8 @@ class Outlet(Protocol):
 async def pour_events(events: EventStream, outlet: Outlet) -> None:
     """Write events until they end, or nobody is there to take them. See `send_events`."""
     outlet.on_room, outlet.on_leave = events.go_on, events.end
+    if not events.has_news:
+        outlet.open()
     with _pinging(events) as has_sent:
 
         def write(frames: bytes) -> bool:

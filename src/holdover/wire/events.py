@@ -137,8 +137,11 @@ class MessageDelta(Record, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The new text."""
-        parts = (part for part in self.delta.content or () if isinstance(part, TextPartDelta))
-        return "".join(part.text.value or "" for part in parts if part.text)
+        text = ""
+        for part in self.delta.content or ():
+            if isinstance(part, TextPartDelta) and part.text:
+                text += part.text.value or ""
+        return text
 
 
 class FunctionDelta(Record, frozen=True, kw_only=True):

@@ -73,8 +73,8 @@ class LoopTransport:
         try:
             async with asyncio.timeout_at(min(deadline, loop.time() + CONNECT_TIMEOUT_S)):
                 host, port = route.peer
-                encrypted = {"ssl": self._tls_context(), "server_hostname": route.host}
-                options = encrypted if route.is_tls and not route.has_tunnel else {}
+                encrypted = {"ssl": self._tls_context(), "server_hostname": route.host} if route.is_tls else {}
+                options = {} if route.has_tunnel else encrypted
                 _, connection = await loop.create_connection(lambda: _Connection(route, loop), host, port, **options)
                 if route.has_tunnel:
                     await connection.open_tunnel(encrypted)
@@ -180,6 +180,23 @@ class _Connection(asyncio.Protocol):
     Attributes:
         answer: What is being received, until the connection is let go.
     """
+
+    __slots__ = (
+        "_deadline",
+        "_expires_at",
+        "_expiry",
+        "_failure",
+        "_has_room",
+        "_is_enough",
+        "_is_paused",
+        "_transport",
+        "_waiting",
+        "answer",
+        "idle_since",
+        "is_closed",
+        "loop",
+        "route",
+    )
 
     def __init__(self, route: Route, loop: asyncio.AbstractEventLoop) -> None:
         self.route = route
