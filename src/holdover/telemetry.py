@@ -16,6 +16,9 @@ log = logging.getLogger("holdover")
 EVENTS: dict[str, str] = {
     "server.request": "method, path, status, seconds, request_id: a request was answered.",
     "server.failure": "request_id, error: a request failed for a reason of the service's own.",
+    "index.end": "file_id, store_id, status, reason: a file of a vector store was indexed, or cannot be.",
+    "index.failure": "file_id, store_id, error: a file could not be indexed for a reason of the service's own.",
+    "index.outdated": "files, embedder: so many files are indexed again, for this embedder.",
     "model.failure": "model, run_id, error: a model could not answer.",
     "model.retry": "model, run_id, error, seconds: a model is asked again, after so long.",
     "run.end": "run_id, status, seconds: a run ended here, so long after this process began with it.",

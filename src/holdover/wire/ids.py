@@ -18,6 +18,8 @@ PREFIXES: dict[str, str] = {
     "call": "call_",
     "file": "file-",
     "vector_store": "vs_",
+    "vector_store_file": "file-",
+    "batch": "vsfb_",
 }
 
 #: The noun in "No … found with id", by kind.
@@ -30,6 +32,8 @@ NOUNS: dict[str, str] = {
     "call": "tool call",
     "file": "file",
     "vector_store": "vector store",
+    "vector_store_file": "file",
+    "batch": "vector store file batch",
 }
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -47,6 +51,13 @@ def new_id(kind: str, entropy: Entropy = os.urandom) -> str:
 def new_vector_store_id(now: int, entropy: Entropy = os.urandom) -> str:
     """Return a new vector store id: eight hexadecimal digits of the time in seconds, then 24 random ones."""
     return f"vs_{now & 0xFFFFFFFF:08x}{entropy(12).hex()}"
+
+
+def new_file_batch_id(entropy: Entropy = os.urandom) -> str:
+    """Return a new id of a file batch: ``vsfb_`` and 32 hexadecimal digits, those of a random UUID."""
+    import uuid
+
+    return f"vsfb_{uuid.UUID(bytes=entropy(16), version=4).hex}"
 
 
 def new_request_id(entropy: Entropy = os.urandom) -> str:
