@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -277,17 +278,18 @@ async def test_what_is_kept_at_hand_is_bounded(path: Path, monkeypatch: pytest.M
 async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None:
     """Page a million costs what page one costs."""
     store = await SQLiteStore.open(str(path))
-    asked = {"low": 1, "high": 9, "limit": 1, "owner": "thread_a", "run_id": "run_a"}
+    asked = {"low": 1, "high": 9, "limit": 1, "owner": "thread_a", "run_id": "run_a", "purpose": "batch"}
     plans = {
-        ("assistant", False): "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
-        ("message", False): "SEARCH messages USING INDEX messages_by_owner (owner=? AND seq>? AND seq<?)",
-        ("message", True): "SEARCH messages USING INDEX messages_by_run (run_id=? AND seq>? AND seq<?)",
-        ("run", False): "SEARCH runs USING INDEX runs_by_owner (owner=? AND seq>? AND seq<?)",
-        ("step", False): "SEARCH steps USING INDEX steps_by_owner (owner=? AND seq>? AND seq<?)",
+        ("assistant", None): "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ("message", None): "SEARCH messages USING INDEX messages_by_owner (owner=? AND seq>? AND seq<?)",
+        ("message", "run"): "SEARCH messages USING INDEX messages_by_run (run_id=? AND seq>? AND seq<?)",
+        ("run", None): "SEARCH runs USING INDEX runs_by_owner (owner=? AND seq>? AND seq<?)",
+        ("step", None): "SEARCH steps USING INDEX steps_by_owner (owner=? AND seq>? AND seq<?)",
+        ("file", "purpose"): "SEARCH files USING INDEX files_by_purpose (purpose=? AND seq>? AND seq<?)",
     }
     for upwards in (True, False):
-        for (kind, run), plan in plans.items():
-            rows = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN[upwards, run][kind]}", asked).fetchall()
+        for (kind, of), plan in plans.items():
+            rows = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN[upwards, of][kind]}", asked).fetchall()
             assert [row[3] for row in rows] == [plan]
         labelled = {**asked, "key": "a", "value": "b", "others": "{}"}
         first, *_ = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN_LABELLED[upwards]}", labelled).fetchall()
@@ -351,15 +353,19 @@ async def test_only_what_was_made_durable_is_announced_as_a_commit(path: Path) -
     await store.close()
 
 
-#: Pages that a new file has: its head, and the root of each table and index.
-ROOT_PAGES = 26
+def root_pages(path: Path) -> int:
+    """Return how many pages a new file has: its head, and the root of each table and index."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        last: int = connection.execute("SELECT max(rootpage) FROM sqlite_schema").fetchone()[0]
+    return last
 
 
 async def test_damage_to_the_file_is_a_failure_and_not_an_answer(path: Path) -> None:
     await written(path, *(f"asst_{n}" for n in range(500)))
+    pages = root_pages(path)
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(intact := 4096 * ROOT_PAGES)  # what these pages say is read when the file is opened; they stay
+        file.seek(intact := 4096 * pages)  # what these pages say is read when the file is opened; they stay
         file.write(b"\xa5" * (size - intact))
     store = await SQLiteStore.open(str(path))
     with pytest.raises(InternalServerError, match="The database refused"):

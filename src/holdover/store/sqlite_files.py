@@ -1,4 +1,4 @@
-"""SQLite: files, uploads and who names files. Functions on a connection inside a transaction; read ``sqlite.py`` first."""
+"""SQLite: files, uploads and who names files; functions on a connection in a transaction. Read ``sqlite.py`` first."""
 
 from __future__ import annotations
 
