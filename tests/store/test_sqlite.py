@@ -352,7 +352,7 @@ async def test_only_what_was_made_durable_is_announced_as_a_commit(path: Path) -
 
 
 #: Pages that a new file has: its head, and the root of each table and index.
-ROOT_PAGES = 26
+ROOT_PAGES = 44
 
 
 async def test_damage_to_the_file_is_a_failure_and_not_an_answer(path: Path) -> None:

@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import math
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -27,19 +26,26 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 
-from . import paging
+from . import paging, postgres_chunks
+from .postgres_query import Connection, Query
+from .postgres_query import fetch_rows as _rows
+from .postgres_query import fetch_value as _value
+from .postgres_query import storable as _storable
 from .protocol import (
     KINDS,
     OWNERS,
     REPLY_LIFETIME_S,
     Changed,
+    FileVectors,
     Hint,
+    IndexedFile,
     Kind,
     Lease,
     MissingReference,
     Modification,
     NewObject,
     Page,
+    Passage,
     Reference,
     Repeatable,
     RunChange,
@@ -56,7 +62,6 @@ except ModuleNotFoundError as missing:
     raise ConfigurationError("PostgreSQL needs a driver: pip install 'holdover[postgres]'.") from missing
 
 T = TypeVar("T")
-Connection = Any  # asyncpg's, or the pool's stand-in for one
 Work = Callable[[Connection], Awaitable[T]]
 
 TABLES: dict[Kind, str] = {
@@ -109,27 +114,6 @@ BEGIN = (
     f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_S * 1000:.0f}"
 )
 BEGIN_UNFLUSHED = f"{BEGIN}; SET LOCAL synchronous_commit = off"
-
-_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
-
-
-class Query:
-    """A statement with named parameters, numbered as the database wants them."""
-
-    __slots__ = ("_names", "sql")
-
-    def __init__(self, text: str) -> None:
-        self._names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
-        self.sql = _PARAMETER.sub(lambda match: f"${self._names.index(match[1]) + 1}", text)
-
-    def arguments(self, given: Mapping[str, Any]) -> list[Any]:
-        return [_storable(given[name]) for name in self._names]
-
-
-def _storable(value: Any) -> Any:
-    # Text cannot hold NUL here. No id has one, so a look-up finds nothing either way; a document is bytes and keeps it.
-    return value.replace("\0", "\ufffd") if type(value) is str and "\0" in value else value
-
 
 _statements = load_statements("postgres", "objects.sql") | load_statements("postgres", "runs.sql")
 
@@ -395,6 +379,30 @@ class PostgresStore:
 
         return await self._read(work)
 
+    # Chunks
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
+        return await self._read(lambda connection: postgres_chunks.indexed_files(connection, store_id))
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
+        return await self._read(lambda connection: postgres_chunks.load_vectors(connection, indexed))
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]:
+        return await self._read(
+            lambda connection: postgres_chunks.match_words(connection, store_id, text, limit, indexed)
+        )
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+        return await self._read(lambda connection: postgres_chunks.passages(connection, chunks))
+
+    async def indexed_text(self, store_id: str, file_id: str) -> str | None:
+        return await self._read(lambda connection: postgres_chunks.indexed_text(connection, store_id, file_id))
+
+    async def sweep_chunks(self, limit: int) -> int:
+        return await self._write(lambda connection: postgres_chunks.sweep(connection, limit), durable=False)
+
     async def watch(self, hint: Hint) -> None:
         """Listen from now on, on a connection that is made anew whenever it is lost. See `Store.watch`."""
         begun = asyncio.Event()
@@ -492,16 +500,6 @@ class _Clock:
 
 
 # ------------------------------------------------------------------------------------- in a transaction
-
-
-async def _value(connection: Connection, query: Query, **given: Any) -> Any:
-    """Return the first column of the first row; ``None`` if there is no row."""
-    return await connection.fetchval(query.sql, *query.arguments(given))
-
-
-async def _rows(connection: Connection, query: Query, **given: Any) -> list[Any]:
-    rows: list[Any] = await connection.fetch(query.sql, *query.arguments(given))
-    return rows
 
 
 @contextlib.asynccontextmanager
