@@ -353,19 +353,14 @@ async def test_only_what_was_made_durable_is_announced_as_a_commit(path: Path) -
     await store.close()
 
 
-def root_pages(path: Path) -> int:
-    """Return how many pages a new file has: its head, and the root of each table and index."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        last: int = connection.execute("SELECT max(rootpage) FROM sqlite_schema").fetchone()[0]
-    return last
-
-
 async def test_damage_to_the_file_is_a_failure_and_not_an_answer(path: Path) -> None:
+    await written(path)
+    intact = path.stat().st_size  # the roots of tables and indexes are read when the file is opened; they stay
     await written(path, *(f"asst_{n}" for n in range(500)))
     pages = root_pages(path)
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(intact := 4096 * pages)  # what these pages say is read when the file is opened; they stay
+        file.seek(intact)
         file.write(b"\xa5" * (size - intact))
     store = await SQLiteStore.open(str(path))
     with pytest.raises(InternalServerError, match="The database refused"):

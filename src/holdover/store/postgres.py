@@ -27,7 +27,7 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 
-from . import paging, postgres_files, postgres_vector_stores
+from . import paging, postgres_chunks, postgres_files, postgres_vector_stores
 from .postgres_query import Connection, Query
 from .postgres_query import fetch_rows as _rows
 from .postgres_query import fetch_value as _value
@@ -38,7 +38,9 @@ from .protocol import (
     REPLY_LIFETIME_S,
     Changed,
     ChangedStoreFile,
+    FileVectors,
     Hint,
+    IndexedFile,
     Kind,
     Lease,
     MissingReference,
@@ -46,6 +48,7 @@ from .protocol import (
     NewObject,
     Page,
     Part,
+    Passage,
     Reference,
     Repeatable,
     RunChange,
@@ -488,6 +491,30 @@ class PostgresStore:
             return found
 
         return await self._read(work)
+
+    # Chunks
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
+        return await self._read(lambda connection: postgres_chunks.indexed_files(connection, store_id))
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
+        return await self._read(lambda connection: postgres_chunks.load_vectors(connection, indexed))
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]:
+        return await self._read(
+            lambda connection: postgres_chunks.match_words(connection, store_id, text, limit, indexed)
+        )
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+        return await self._read(lambda connection: postgres_chunks.passages(connection, chunks))
+
+    async def indexed_text(self, store_id: str, file_id: str) -> str | None:
+        return await self._read(lambda connection: postgres_chunks.indexed_text(connection, store_id, file_id))
+
+    async def sweep_chunks(self, limit: int) -> int:
+        return await self._write(lambda connection: postgres_chunks.sweep(connection, limit), durable=False)
 
     async def watch(self, hint: Hint) -> None:
         """Listen from now on, on a connection that is made anew whenever it is lost. See `Store.watch`."""

@@ -405,6 +405,64 @@ class UploadChange(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes | None = None
 
 
+#: A chunk's number is that of its file's indexing and, in the last bits, its place in the file.
+CHUNK_BITS = 20
+
+
+class NewIndexedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it is to be found in a vector store.
+
+    Attributes:
+        attributes: What searches are filtered by.
+        embedder: Who made the vectors of its chunks; those of two cannot be compared.
+        text: All of it, as it was read.
+    """
+
+    file_id: str
+    file_name: str
+    attributes: Mapping[str, str | float | bool]
+    embedder: str
+    text: str
+
+
+class NewChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a file: ``text[start:end]`` of it, how many tokens that has, its vector as little-endian float16."""
+
+    text: str
+    start: int
+    end: int
+    tokens: int
+    vector: bytes
+
+
+class IndexedFile(msgspec.Struct, frozen=True):
+    """A file in a vector store. ``indexed`` numbers this indexing of it and is never given out again."""
+
+    indexed: int
+    file_id: str
+    file_name: str
+    attributes: Mapping[str, str | float | bool]
+    embedder: str
+
+
+class FileVectors(msgspec.Struct, frozen=True):
+    """The vectors of one indexing, little-endian float16 one after another; chunks are numbered on from the first."""
+
+    indexed: int
+    first_chunk: int
+    vectors: bytes
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A chunk as it was read: ``start`` and ``end`` count code points in the file's text."""
+
+    chunk: int
+    indexed: int
+    text: str
+    start: int
+    end: int
+
+
 #: What is told to workers of all processes: a run's status and its id, or ``"indexing"`` and a vector store's. A hint: it
 #: may be lost, never relied on.
 Hint = Callable[[str, str], None]
@@ -626,6 +684,33 @@ class Store(Protocol):
         a vector store. Changes of this process may or may not be
         told; those of others are, as far as the database tells them.
         """
+
+    # Chunks. They are written, replaced and removed by `index_file`, `unindex` and `relabel` of ``sqlite_chunks`` and
+    # ``postgres_chunks``, inside the transactions that change the file's object in the vector store.
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
+        """Return the files of a vector store whose chunks can be searched, in the order of their indexing."""
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
+        """Return the vectors of indexings, in the order of their numbers; of those that are gone, none."""
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]:
+        """Return the chunks that have words of a text, the best first: their numbers and scores.
+
+        The scores of one answer can be compared with each other only. With ``indexed``, only chunks of these indexings
+        are ranked.
+        """
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+        """Return chunks by their numbers, in any order; those that are gone are left out."""
+
+    async def indexed_text(self, store_id: str, file_id: str) -> str | None:
+        """Return the text of a file as it was read when it was indexed in a vector store; ``None`` if it was not."""
+
+    async def sweep_chunks(self, limit: int) -> int:
+        """Take away up to ``limit`` chunks that no file has any more; return how many: 0 when none is left."""
 
     def now(self) -> float:
         """Return the database's time in Unix seconds, as well as it is known without asking."""

@@ -30,14 +30,16 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 
-from . import paging, sqlite_files, sqlite_vector_stores
+from . import paging, sqlite_chunks, sqlite_files, sqlite_vector_stores
 from .protocol import (
     KINDS,
     OWNERS,
     REPLY_LIFETIME_S,
     Changed,
     ChangedStoreFile,
+    FileVectors,
     Hint,
+    IndexedFile,
     Kind,
     Lease,
     MissingReference,
@@ -45,6 +47,7 @@ from .protocol import (
     NewObject,
     Page,
     Part,
+    Passage,
     Reference,
     Repeatable,
     RunChange,
@@ -163,6 +166,7 @@ class SQLiteStore:
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._recent = _Recent()
+        self._searching = sqlite_chunks.Readers(lambda: _connect(path))
 
     @classmethod
     async def open(cls, path: str, *, clock: Callable[[], float] = time.time) -> SQLiteStore:
@@ -524,6 +528,34 @@ class SQLiteStore:
     async def watch(self, hint: Hint) -> None:
         self._hint = hint
 
+    # Chunks
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
+        return await self._search(lambda connection: sqlite_chunks.indexed_files(connection, store_id))
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
+        return await self._search(lambda connection: sqlite_chunks.load_vectors(connection, indexed))
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]:
+        return await self._search(
+            lambda connection: sqlite_chunks.match_words(connection, store_id, text, limit, indexed)
+        )
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+        return await self._search(lambda connection: sqlite_chunks.passages(connection, chunks))
+
+    async def indexed_text(self, store_id: str, file_id: str) -> str | None:
+        return await self._search(lambda connection: sqlite_chunks.indexed_text(connection, store_id, file_id))
+
+    async def sweep_chunks(self, limit: int) -> int:
+        return await self._writer.run(lambda connection: sqlite_chunks.sweep(connection, limit), durable=False)
+
+    async def _search(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with _Translated():
+            return await self._searching.run(work)
+
     def _change(
         self, connection: sqlite3.Connection, row: RunRow, make: Callable[[RunRow], RunChange | None]
     ) -> Changed:
@@ -557,6 +589,7 @@ class SQLiteStore:
 
     async def close(self) -> None:
         await self._writer.stop()
+        self._searching.close()
         self._closing.close()
 
 

@@ -1,0 +1,196 @@
+"""What the engine asks of file search, and what file search asks of a store.
+
+`Indexer` turns a file into text and chunks, `Searcher` finds chunks. Neither writes anything: what an indexer
+returns is written by whoever asked, in the transaction that completes the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+Attributes = Mapping[str, str | float | bool]
+#: Says whether a file with these attributes is to be searched.
+Accepts = Callable[[Attributes], bool]
+
+#: The wire's defaults for the size of chunks and how much of one the next repeats.
+MAX_CHUNK_SIZE_TOKENS = 800
+CHUNK_OVERLAP_TOKENS = 400
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """A piece of a file's text.
+
+    Attributes:
+        start, end: Where it stands, in code points; ``text`` is exactly that part of the file's text.
+        tokens: How many it has.
+        vector: Its embedding, little-endian float16, of length 1; empty before it is made.
+    """
+
+    text: str
+    start: int
+    end: int
+    tokens: int
+    vector: bytes = b""
+
+
+class Indexed(msgspec.Struct, frozen=True):
+    """What became of a file: all of its text, its chunks, and how many bytes they take in a store."""
+
+    text: str
+    chunks: list[Chunk]
+    usage_bytes: int
+
+
+class Unreadable(Exception):
+    """A file has no text that could be searched. The code and the message are the wire's ``last_error``."""
+
+    def __init__(self, code: Literal["server_error", "unsupported_file", "invalid_file"], message: str) -> None:
+        super().__init__(message)
+        self.code: Literal["server_error", "unsupported_file", "invalid_file"] = code
+        self.message = message
+
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str]]:
+        return type(self), (self.code, self.message)
+
+
+class Indexer(Protocol):
+    """Turns files into chunks."""
+
+    @property
+    def identity(self) -> str:
+        """Who makes the vectors. Those of another cannot be compared with them: its files are to be indexed again."""
+
+    async def index(
+        self, path: str, file_name: str, *, max_chunk_size_tokens: int, chunk_overlap_tokens: int
+    ) -> Indexed:
+        """Read a file, cut its text into chunks and embed them.
+
+        Args:
+            path: Where its bytes are; its name there says nothing.
+            file_name: What its owner calls it; the ending says what it is meant to be.
+
+        Raises:
+            Unreadable: It cannot be indexed, and why. With ``server_error``, it may be tried again.
+        """
+
+    async def close(self) -> None:
+        """End what works for it."""
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk that was found.
+
+    Attributes:
+        score: How well it fits, 0..1 (``docs/explanation/ranking.md``).
+        start, end: Where it stands in the text of its file, in code points.
+    """
+
+    store_id: str
+    file_id: str
+    file_name: str
+    attributes: Attributes
+    score: float
+    text: str
+    start: int
+    end: int
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """How chunks are ranked.
+
+    Attributes:
+        score_threshold: The least score, 0..1.
+        embedding_weight, text_weight: Of the ranking by meaning and of that by words; at least 0, one above 0.
+        ranker: The wire's name: ``"none"`` leaves out the reranker, if there is one.
+    """
+
+    score_threshold: float = 0.0
+    embedding_weight: float = 1.0
+    text_weight: float = 1.0
+    ranker: str = "auto"
+
+
+class Searcher(Protocol):
+    """Finds chunks."""
+
+    async def search(
+        self,
+        store_ids: Sequence[str],
+        queries: Sequence[str],
+        *,
+        limit: int,
+        ranking: Ranking,
+        accepts: Accepts | None = None,
+    ) -> list[Hit]:
+        """Return up to ``limit`` chunks of files in these vector stores that fit any of the queries, the best first.
+
+        Files that ``accepts`` refuses are left out before anything is ranked.
+
+        Raises:
+            SearchError: The queries could not be embedded.
+        """
+
+
+class SearchError(Exception):
+    """A search could not be carried out; the message can be shown."""
+
+
+# ---------------------------------------------------------------------------------- what a store gives
+
+
+class IndexedFile(Protocol):
+    """A file whose chunks can be searched. Another indexing of it has another number."""
+
+    @property
+    def indexed(self) -> int: ...
+    @property
+    def file_id(self) -> str: ...
+    @property
+    def file_name(self) -> str: ...
+    @property
+    def attributes(self) -> Attributes: ...
+    @property
+    def embedder(self) -> str: ...
+
+
+class FileVectors(Protocol):
+    """The vectors of a file, little-endian float16 one after another; its chunks are numbered on from the first."""
+
+    @property
+    def indexed(self) -> int: ...
+    @property
+    def first_chunk(self) -> int: ...
+    @property
+    def vectors(self) -> bytes: ...
+
+
+class Passage(Protocol):
+    """A chunk as it was read."""
+
+    @property
+    def chunk(self) -> int: ...
+    @property
+    def indexed(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+class ChunkStore(Protocol):
+    """The part of a store that is searched; `holdover.store.protocol.Store` has it."""
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]: ...
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]: ...
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]: ...
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]: ...
