@@ -1,12 +1,12 @@
 """The life of a file in a vector store: one table says what may follow what, one loop sees to it in each process.
 
 The file's row is the job, as a run's is: it is claimed under a lease, and whoever finishes it writes its chunks, its
-status and what it takes in one transaction, fenced by the epoch that it was given with. A crash is a lease that runs out;
-a file that ends its workers again and again fails. So does one that cannot be read, with the reason in ``last_error``.
-What a store or a batch counts is counted from the rows.
+status and what it takes in one transaction, fenced by the epoch that it was given with. A crash is a lease that runs
+out; a file that ends its workers again and again fails. So does one that cannot be read, with the reason in
+``last_error``. How many files of a store or a batch are in which state is counted from the rows.
 
-A file can be found by its words as soon as it was read, and by its meaning when it is `completed`. While a file that was
-indexed before is indexed again (it was attached again, or the embedder is another), what was there can still be found.
+A file can be found by its words as soon as it was read, and by its meaning when it is `completed`. While one that was
+indexed before is indexed again (it was attached again, or the embedder is another), what was there can be found.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def after(status: str, happening: Happening) -> FileStatus | None:
     return TABLE.get((status, happening))  # type: ignore[arg-type]
 
 
-def changed(row: StoreFileRow, happening: Happening, *, error: FileError | None = None, **columns: Any) -> StoreFileChange | None:
+def changed(
+    row: StoreFileRow, happening: Happening, *, error: FileError | None = None, **columns: Any
+) -> StoreFileChange | None:
     """Return what a file becomes, ``None`` where this cannot happen. ``columns`` are those of the change."""
     status = after(row.status, happening)
     if status is None:
@@ -105,9 +107,7 @@ def changed(row: StoreFileRow, happening: Happening, *, error: FileError | None 
         columns["index"] = NoIndex()
     elif isinstance(index := columns.get("index"), Index):
         usage_bytes = index.usage_bytes
-    file = msgspec.structs.replace(
-        decode_file(row.document), status=status, usage_bytes=usage_bytes, last_error=error
-    )
+    file = msgspec.structs.replace(decode_file(row.document), status=status, usage_bytes=usage_bytes, last_error=error)
     return StoreFileChange(status=status, document=encode(file), **columns)
 
 

@@ -189,7 +189,7 @@ class Modification(msgspec.Struct, frozen=True):
 
 
 class ThreadChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a thread becomes when something is added to it (``None``: it stays as it is), and what is added beside that."""
+    """What a thread becomes when something is added to it (``None``: what it is), and what is added beside that."""
 
     modification: Modification | None = None
     added: Sequence[NewObject] = ()
@@ -463,8 +463,8 @@ class Passage(msgspec.Struct, frozen=True):
     end: int
 
 
-#: What is told to workers of all processes: a run's status and its id, or ``"indexing"`` and a vector store's. A hint: it
-#: may be lost, never relied on.
+#: What is told to workers of all processes: a run's status and its id, or ``"indexing"`` and a vector store's. A hint:
+#: it may be lost, never relied on.
 Hint = Callable[[str, str], None]
 
 
@@ -494,8 +494,8 @@ class Store(Protocol):
         ``after`` and ``before`` are ids, themselves left out; with ``before`` alone the objects nearest to it are
         returned. The id of a deleted object still marks its place. Of kinds with owners, those of one owner are
         listed; ``run_id`` lists only what that run made, ``labels`` only objects that have all of these pairs,
-        ``purpose`` only files of that purpose, ``batch`` and ``status`` only files of a vector store that came with that
-        batch or are in that state.
+        ``purpose`` only files of that purpose, ``batch`` and ``status`` only files of a vector store that came with
+        that batch or are in that state.
 
         Raises:
             UnknownCursor: An id is not that of any object of this kind, present or deleted.
@@ -614,7 +614,7 @@ class Store(Protocol):
     async def count_store_files(
         self, by: Literal["store", "batch"], identifiers: Sequence[str]
     ) -> Mapping[str, Sequence[Tally]]:
-        """Return how many files of vector stores, or of batches, are in which status; those without files are left out."""
+        """Return how many files of vector stores, or of batches, are in which status; without files, of none."""
 
     async def renew_store_files(self, worker: str, held: Mapping[int, int], seconds: float) -> set[int]:
         """Renew the leases of files that a worker indexes, all in one statement.
@@ -680,9 +680,9 @@ class Store(Protocol):
     async def watch(self, hint: Hint) -> None:
         """Have ``hint`` called on the event loop when a run is queued for any worker, to be cancelled, or deleted.
 
-        The hint's status is ``"queued"``, ``"cancelling"`` or ``"deleted"``; ``"indexing"`` says that files were added to
-        a vector store. Changes of this process may or may not be
-        told; those of others are, as far as the database tells them.
+        The hint's status is ``"queued"``, ``"cancelling"`` or ``"deleted"``; ``"indexing"`` says that files were added
+        to a vector store. Changes of this process may or may not be told; those of others are, as far as the database
+        tells them.
         """
 
     # Chunks. They are written, replaced and removed by `index_file`, `unindex` and `relabel` of ``sqlite_chunks`` and

@@ -441,9 +441,7 @@ class SQLiteStore:
         ):
             return []  # looked for all the time, and mostly not there: the writer need not be woken
         return await self._writer.run(
-            lambda connection: sqlite_vector_stores.change(
-                connection, which, change, self.now(), id=of, limit=limit
-            ),
+            lambda connection: sqlite_vector_stores.change(connection, which, change, self.now(), id=of, limit=limit),
             durable=durable,
         )
 

@@ -1,4 +1,7 @@
-"""SQLite: the files of vector stores as jobs. Functions on a connection inside a transaction; read ``sqlite.py`` first."""
+"""SQLite: the files of vector stores as jobs. Functions on a connection inside a transaction.
+
+Read ``sqlite.py`` first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vector stores, the files in them and batches of these: the stored objects, and the bodies that create and change them.
+"""Vector stores, files in them, and batches of these: the stored objects, and the bodies that create and change them.
 
 Source: the reference's operations on vector stores; the recorded exchanges of the hosted API where the two differ. Of a
 batch's list its entries have no ``chunking_strategy`` and no ``attributes``, as recorded.
@@ -27,10 +27,12 @@ MAX_QUERY_CHARS = 32_768
 DAY_S = 86_400
 
 #: Names of files that can be searched end with one of these, whatever their case. The hosted API refused the last two.
-SEARCHABLE = frozenset(
-    ".c .cpp .cs .css .doc .docx .go .html .java .js .json .md .pdf .php .pptx .py .rb .sh .tex .ts .txt"
-    " .csv .xlsx".split()
-)
+# fmt: off
+SEARCHABLE = frozenset((
+    ".c", ".cpp", ".cs", ".css", ".doc", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf", ".php",
+    ".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt", ".csv", ".xlsx",
+))
+# fmt: on
 
 
 def extension(file_name: str) -> str:
@@ -166,7 +168,7 @@ class FileError(Record, frozen=True, kw_only=True):
 
 
 class VectorStoreFile(Record, frozen=True, kw_only=True):
-    """A file of a vector store; its id is the file's own. ``chunking_strategy`` is never ``auto``: it is told in sizes."""
+    """A file of a vector store; its id is the file's own. ``chunking_strategy`` is told in sizes, never as ``auto``."""
 
     _shown = ("id", "vector_store_id", "status")
 
