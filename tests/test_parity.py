@@ -32,7 +32,7 @@ GROUPS = dict.fromkeys(operation.group for operation in OPERATIONS)
 #: What clients have besides operations.
 OF_CLIENTS = {"close", "request"}
 #: What is made of several operations, and is there as a function and as a method like these.
-HELPERS = {"run_and_wait", "wait_for_run"}
+HELPERS = {"run_and_wait", "wait_for_run", "wait_for_vector_store"}
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 each_streamed_operation = pytest.mark.parametrize(
@@ -158,6 +158,11 @@ SAMPLES: dict[str, Any] = {
     "run_id": "run_1",
     "step_id": "step_1",
     "tool_outputs": [],
+    "vector_store_id": "vs_1",
+    "file_id": "file-1",
+    "batch_id": "vsfb_1",
+    "query": "food",
+    "attributes": {},
     "model": "gpt-4o",
     "role": "user",
     "content": "Hello.",
@@ -364,7 +369,7 @@ def groups() -> dict[str, click.Group]:
         from holdover.cli.main import main
     except ImportError as error:
         pytest.skip(f"holdover.cli.main is not there yet: {error}")
-    return {name: each for name, each in commands(main).items() if isinstance(each, click.Group)}
+    return {name.replace("-", "_"): each for name, each in commands(main).items() if isinstance(each, click.Group)}
 
 
 def test_the_command_line_has_a_command_for_every_operation_and_no_other(groups: dict[str, click.Group]) -> None:

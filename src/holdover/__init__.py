@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 from .client import AsyncClient, Client, configure
 from .client.function_calls import function_tool
-from .client.functions import assistants, messages, runs, threads
+from .client.functions import assistants, messages, runs, threads, vector_stores
 from .client.functions.assistants import (
     create_assistant,
     delete_assistant,
@@ -54,6 +54,25 @@ from .client.functions.threads import (
     list_threads,
     modify_thread,
 )
+from .client.functions.vector_stores import (
+    cancel_vector_store_file_batch,
+    create_vector_store,
+    create_vector_store_file,
+    create_vector_store_file_batch,
+    delete_vector_store,
+    delete_vector_store_file,
+    get_vector_store,
+    get_vector_store_file,
+    get_vector_store_file_batch,
+    list_files_in_vector_store_batch,
+    list_vector_store_files,
+    list_vector_stores,
+    modify_vector_store,
+    retrieve_vector_store_file_content,
+    search_vector_store,
+    update_vector_store_file_attributes,
+    wait_for_vector_store,
+)
 from .client.run_streams import AsyncRunStream, RunEvent, RunStream
 from .client.streams import Data, Failure, Finish
 from .errors import (
@@ -82,6 +101,7 @@ from .wire.record import UNSET
 from .wire.runs import Run
 from .wire.steps import RunStep
 from .wire.threads import Thread, ThreadDeleted
+from .wire.vector_stores import FileBatch, SearchResults, VectorStore, VectorStoreFile
 
 if TYPE_CHECKING:
     from .service import Embedded
@@ -104,6 +124,7 @@ __all__ = [
     "ConflictError",
     "Data",
     "Failure",
+    "FileBatch",
     "Finish",
     "FunctionCallError",
     "HoldoverError",
@@ -118,22 +139,31 @@ __all__ = [
     "RunEvent",
     "RunStep",
     "RunStream",
+    "SearchResults",
     "Thread",
     "ThreadDeleted",
     "UnknownOptionError",
     "UnprocessableEntityError",
+    "VectorStore",
+    "VectorStoreFile",
     "assistants",
     "cancel_run",
+    "cancel_vector_store_file_batch",
     "configure",
     "create_assistant",
     "create_message",
     "create_run",
     "create_thread",
     "create_thread_and_run",
+    "create_vector_store",
+    "create_vector_store_file",
+    "create_vector_store_file_batch",
     "delete_assistant",
     "delete_message",
     "delete_model",
     "delete_thread",
+    "delete_vector_store",
+    "delete_vector_store_file",
     "embedded",
     "function_tool",
     "get_assistant",
@@ -141,23 +171,35 @@ __all__ = [
     "get_run",
     "get_run_step",
     "get_thread",
+    "get_vector_store",
+    "get_vector_store_file",
+    "get_vector_store_file_batch",
     "list_assistants",
+    "list_files_in_vector_store_batch",
     "list_messages",
     "list_models",
     "list_run_steps",
     "list_runs",
     "list_threads",
+    "list_vector_store_files",
+    "list_vector_stores",
     "messages",
     "modify_assistant",
     "modify_message",
     "modify_run",
     "modify_thread",
+    "modify_vector_store",
     "retrieve_model",
+    "retrieve_vector_store_file_content",
     "run_and_wait",
     "runs",
+    "search_vector_store",
     "submit_tool_outputs_to_run",
     "threads",
+    "update_vector_store_file_attributes",
+    "vector_stores",
     "wait_for_run",
+    "wait_for_vector_store",
 ]
 
 

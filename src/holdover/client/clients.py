@@ -16,11 +16,12 @@ from .models import AsyncModelMethods, ModelMethods
 from .runs import AsyncRunMethods, RunMethods
 from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
+from .vector_stores import AsyncVectorStoreMethods, VectorStoreMethods
 
 DEFAULT_MAX_RETRIES = 2
 
 
-class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, ModelMethods):
+class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, VectorStoreMethods, ModelMethods):
     """A client of any service that speaks the wire.
 
     Args:
@@ -90,7 +91,14 @@ class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, ModelM
         return _shown(self, self._settings)
 
 
-class AsyncClient(AsyncAssistantMethods, AsyncThreadMethods, AsyncMessageMethods, AsyncRunMethods, AsyncModelMethods):
+class AsyncClient(
+    AsyncAssistantMethods,
+    AsyncThreadMethods,
+    AsyncMessageMethods,
+    AsyncRunMethods,
+    AsyncVectorStoreMethods,
+    AsyncModelMethods,
+):
     """The same client for ``async`` code; it takes the same arguments as `Client`."""
 
     def __init__(

@@ -210,6 +210,8 @@ class Indexing:
 
     def _take(self, given: ChangedStoreFile) -> None:
         seq = given.row.seq
+        if seq in self._tasks:
+            self._tasks[seq][1].cancel()  # its lease ran out here, too
         task = asyncio.create_task(self._index(given.row, given.epoch))
         self._tasks[seq] = (given.epoch, task)
 

@@ -14,25 +14,32 @@ from typing import Any
 
 from holdover.models.protocol import Models
 from holdover.store.protocol import Store
+from holdover.tools.file_search.protocol import Indexer, Searcher
 
 from .assistants import AssistantOperations
 from .broadcast import Broadcast, EventStream, TooSlow
 from .core import RetryKey
 from .driver import Work
+from .indexing import Bytes, Indexing
 from .messages import MessageOperations
 from .models import ModelOperations
 from .runs import RunOperations
+from .vector_stores import VectorStoreOperations
 from .worker import Worker
 
 __all__ = ["Engine", "EventStream", "RetryKey", "TooSlow"]
 
 
-class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperations):
+class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperations, VectorStoreOperations):
     """Carries out every operation of the table, and drives runs.
 
     Args:
         store: Where objects are kept.
         models: Who answers.
+        bytes_: Where the bytes of files are.
+        indexer: Reads files and embeds their chunks; without one, files are not indexed here.
+        searcher: Finds chunks.
+        max_files: How many files are indexed here at the same time.
         run_lifetime_s: Seconds after which a run that has not ended expires.
         lease_s: Seconds without a sign of life after which a run is taken from its worker.
         max_runs: How many runs are driven here at the same time.
@@ -45,6 +52,10 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         store: Store,
         models: Models,
         *,
+        bytes_: Bytes | None = None,
+        indexer: Indexer | None = None,
+        searcher: Searcher | None = None,
+        max_files: int = 2,
         run_lifetime_s: float = 600.0,
         lease_s: float = 10.0,
         max_runs: int = 1000,
@@ -59,11 +70,35 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         work = Work(store, models, self._broadcast, new_id=self._new_id, sleep=sleep)
         name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
         self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
+        self._searcher = searcher
+        self._indexing = None
+        if bytes_ is not None and indexer is not None:
+            self._indexing = Indexing(
+                store,
+                bytes_,
+                indexer,
+                name=name,
+                lease_s=lease_s,
+                max_files=max_files,
+                claims=claims,
+                sleep=sleep,
+            )
 
     async def start(self) -> None:
-        """Begin to look for runs."""
+        """Begin to look for runs, and for files to index."""
+        await self._store.watch(self._take_hint)
         await self._worker.start()
+        if self._indexing is not None:
+            await self._indexing.start()
 
     async def stop(self, drain_s: float = 0.0) -> None:
-        """Finish the runs under way, for so many seconds; the rest goes back to the queue."""
+        """Finish the runs under way, for so many seconds; the rest goes back to the queue, and files do at once."""
+        if self._indexing is not None:
+            await self._indexing.stop()
         await self._worker.stop(drain_s)
+
+    def _take_hint(self, status: str, identifier: str) -> None:
+        if status != "indexing":
+            self._worker.take_hint(status, identifier)
+        elif self._indexing is not None:
+            self._indexing.wake()

@@ -84,6 +84,8 @@ async def _change(connection: Connection, row: StoreFileRow, make: Make) -> Chan
                 await postgres_chunks.relabel(connection, row.store_id, row.id, attributes)
             case NoIndex():
                 await postgres_chunks.unindex(connection, row.store_id, row.id)
+            case None:
+                pass
     return ChangedStoreFile(row, changed)
 
 

@@ -80,6 +80,8 @@ def _change(connection: sqlite3.Connection, row: StoreFileRow, make: Make) -> Ch
                 sqlite_chunks.relabel(connection, row.store_id, row.id, attributes)
             case NoIndex():
                 sqlite_chunks.unindex(connection, row.store_id, row.id)
+            case None:
+                pass
     return ChangedStoreFile(row, changed)
 
 
@@ -96,6 +98,8 @@ def written(row: StoreFileRow, change: StoreFileChange) -> dict[str, Any]:
             pass
         case NoIndex():
             usage_bytes, embedder, chunking = 0, None, None
+        case Relabelled() | None:
+            pass
     return {
         "seq": row.seq,
         "status": change.status,

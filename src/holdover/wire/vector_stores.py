@@ -80,7 +80,7 @@ class NewVectorStore(Record, frozen=True, kw_only=True):
     metadata: Metadata | None | UnsetType = UNSET
 
 
-class ExpiresAfter(Record, frozen=True, kw_only=True):
+class VectorStoreExpiresAfter(Record, frozen=True, kw_only=True):
     """When a vector store expires: so many days (1..365) after it was last active."""
 
     anchor: Literal["last_active_at"]
@@ -110,7 +110,7 @@ class VectorStore(Record, frozen=True, kw_only=True):
     usage_bytes: int = 0
     file_counts: FileCounts = FileCounts()
     status: Literal["expired", "in_progress", "completed"] = "completed"
-    expires_after: ExpiresAfter | None = None
+    expires_after: VectorStoreExpiresAfter | None = None
     expires_at: int | None = None
     last_active_at: int | None = None
     metadata: dict[str, str] | None = None
@@ -130,7 +130,7 @@ class CreateVectorStore(Record, frozen=True, kw_only=True):
     file_ids: Annotated[list[str], Meta(max_length=MAX_FILES_AT_CREATION)] | None | UnsetType = UNSET
     name: str | None | UnsetType = UNSET
     description: str | None | UnsetType = UNSET
-    expires_after: ExpiresAfter | None | UnsetType = UNSET
+    expires_after: VectorStoreExpiresAfter | None | UnsetType = UNSET
     chunking_strategy: ChunkingStrategy | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
 
@@ -139,7 +139,7 @@ class ModifyVectorStore(Record, frozen=True, kw_only=True):
     """Body of modifyVectorStore: a field left out keeps its value, ``null`` puts it back to its default."""
 
     name: str | None | UnsetType = UNSET
-    expires_after: ExpiresAfter | None | UnsetType = UNSET
+    expires_after: VectorStoreExpiresAfter | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
 
 
@@ -218,7 +218,7 @@ class FileContentPart(Record, frozen=True, kw_only=True):
     text: str
 
 
-class FileContent(Record, frozen=True, kw_only=True):
+class VectorStoreFileContent(Record, frozen=True, kw_only=True):
     """All text that was read from a file; there is one page of it."""
 
     object: Literal["vector_store.file_content.page"] = "vector_store.file_content.page"
