@@ -172,8 +172,8 @@ class VectorStoreMethods(Core):
             filters: Which files are searched, by their attributes: ``{"type": "eq", "key": …, "value": …}``, also
                 ``ne``, ``gt``, ``gte``, ``lt``, ``lte``, ``in``, ``nin``; ``{"type": "and", "filters": […]}``, or
                 ``or``.
-            ranking_options: ``score_threshold`` (0..1), ``ranker``, and ``hybrid_search``: the weights of meaning and of
-                words.
+            ranking_options: ``score_threshold`` (0..1), ``ranker``, and ``hybrid_search``: the weights of meaning and
+                of words.
             rewrite_query: Taken, and not heeded: the query is used as it is.
             stream_to: Also receives the results.
             openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's.

@@ -26,8 +26,9 @@ from holdover.wire.tools import (
     ToolResources,
 )
 
-from .core import Core, RetryKey, encode, references_told, repeatable
-from .tool_resources import merged, provide, required, settled
+from .core import RetryKey, encode, references_told, repeatable
+from .searchable import FileChecks
+from .tool_resources import merged, named_files, provide, required, settled
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ def _chosen(given: T | None | UnsetType, otherwise: T) -> Any:
     return otherwise if given is UNSET or given is None else given
 
 
-class AssistantOperations(Core):
+class AssistantOperations(FileChecks):
     """The operations on assistants."""
 
     async def create_assistant(self, body: CreateAssistant, retry_key: RetryKey | None = None) -> bytes:
@@ -117,17 +118,25 @@ class AssistantOperations(Core):
 
         Raises:
             NotFoundError: The body names a file or a vector store that does not exist.
-            BadRequestError: The retry key came with another body before.
+            BadRequestError: A file of its vector store cannot be searched, or the retry key came with another body
+                before.
         """
         now = self._now()
         provided = provide(body.tool_resources, now=now, entropy=self._entropy)
+        await self._check_searchable(provided.searched)
         assistant = new_assistant(body, id=self._new_id("assistant"), created_at=now, resources=provided.resources)
         document = encode(assistant)
         with references_told():
             return await self._store.create(
                 [
                     *provided.made,
-                    NewObject(kind="assistant", id=assistant.id, created_at=now, document=document),
+                    NewObject(
+                        kind="assistant",
+                        id=assistant.id,
+                        created_at=now,
+                        document=document,
+                        file_ids=named_files(assistant.tool_resources),
+                    ),
                 ],
                 reply=document,
                 requires=provided.requires,
@@ -159,7 +168,9 @@ class AssistantOperations(Core):
         requires = required(body.tool_resources)
 
         def change(document: bytes) -> Modification:
-            return Modification(encode(modified_assistant(_decode(document), body)), requires)
+            assistant = modified_assistant(_decode(document), body)
+            file_ids = named_files(assistant.tool_resources) if body.tool_resources is not UNSET else None
+            return Modification(encode(assistant), requires, file_ids=file_ids)
 
         return await self._modified("assistant", assistant_id, change)
 

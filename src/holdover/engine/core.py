@@ -9,18 +9,21 @@ from typing import Any
 
 import msgspec
 
-from holdover.errors import NotFoundError
+from holdover.errors import InternalServerError, NotFoundError
 from holdover.store.protocol import (
     OWNERS,
     Kind,
     MissingReference,
     Modification,
     Page,
+    Reference,
     Repeatable,
     Store,
+    TooLate,
     UnknownCursor,
 )
 from holdover.wire import ids
+from holdover.wire.files import FileQuery
 from holdover.wire.pages import DEFAULT_LIMIT, PageQuery, splice_page
 from holdover.wire.refusals import shortened
 
@@ -88,23 +91,35 @@ class Core:
     async def _page(
         self,
         kind: Kind,
-        query: PageQuery,
+        query: PageQuery | FileQuery,
         *,
         owner: str | None = None,
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
+        purpose: str | None = None,
+        default_limit: int = DEFAULT_LIMIT,
     ) -> bytes:
-        page = await self._read_page(kind, query, owner=owner, run_id=run_id, labels=labels)
+        page = await self._read_page(
+            kind, query, owner=owner, run_id=run_id, labels=labels, purpose=purpose, default_limit=default_limit
+        )
         return splice_page(page.ids, page.documents, has_more=page.has_more)
 
-    async def _read_page(self, kind: Kind, query: PageQuery, *, owner: str | None = None, **which: Any) -> Page:
+    async def _read_page(
+        self,
+        kind: Kind,
+        query: PageQuery | FileQuery,
+        *,
+        owner: str | None = None,
+        default_limit: int = DEFAULT_LIMIT,
+        **which: Any,
+    ) -> Page:
         try:
             return await self._store.page(
                 kind,
-                limit=query.limit or DEFAULT_LIMIT,
+                limit=query.limit or default_limit,
                 ascending=query.order == "asc",
                 after=query.after or None,
-                before=query.before or None,
+                before=getattr(query, "before", None) or None,
                 owner=owner,
                 **which,
             )
@@ -138,12 +153,15 @@ def references_told() -> Iterator[None]:
         raise not_found(missing.reference.kind, missing.reference.id) from None
 
 
-def refuse_files(file_ids: Sequence[str]) -> None:
-    """Say that a file does not exist.
+@contextmanager
+def deadline_kept() -> Iterator[None]:
+    """Turn a deadline that is past into an error that says to come again."""
+    try:
+        yield
+    except TooLate as late:
+        raise InternalServerError("The file came too long ago; send it again.", status=503) from late
 
-    Raises:
-        NotFoundError: There is an id among them.
-    """
-    # Files cannot be uploaded yet, so every id of one refers to nothing.
-    for each in file_ids:
-        raise not_found("file", each)
+
+def references(file_ids: Sequence[str]) -> list[Reference]:
+    """Return what must exist for files to be named."""
+    return [Reference("file", each) for each in dict.fromkeys(file_ids)]

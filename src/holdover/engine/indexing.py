@@ -36,6 +36,7 @@ from holdover.store.protocol import (
     StoreFileRow,
 )
 from holdover.tools.file_search.protocol import Indexed, Indexer, Unreadable
+from holdover.wire.files import FileObject
 from holdover.wire.vector_stores import DEFAULT_CHUNKING, FileError, FileStatus, VectorStoreFile
 
 from .core import encode
@@ -355,9 +356,5 @@ async def _until_done(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await asyncio.sleep(0.5 + random())
 
 
-class _Named(msgspec.Struct):
-    filename: str
-
-
 decode_file = msgspec.json.Decoder(VectorStoreFile).decode
-_decode_name = msgspec.json.Decoder(_Named).decode
+_decode_name = msgspec.json.Decoder(FileObject).decode

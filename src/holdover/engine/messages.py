@@ -5,6 +5,8 @@ Source: createMessage, modifyMessage and MessageObject; defaults and echoes are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from holdover.errors import BadRequestError
@@ -26,7 +28,8 @@ from holdover.wire.messages import (
 )
 from holdover.wire.record import UNSET
 
-from .core import Core, RetryKey, encode, references_told, refuse_files, repeatable
+from .attachments import AttachmentChecks
+from .core import RetryKey, encode, references, references_told, repeatable
 
 
 def new_message(body: CreateMessage, *, id: str, thread_id: str, created_at: int) -> Message:
@@ -34,13 +37,10 @@ def new_message(body: CreateMessage, *, id: str, thread_id: str, created_at: int
 
     Raises:
         BadRequestError: It says nothing.
-        NotFoundError: It names a file; there are none yet.
     """
     parts = [NewTextPart(text=body.content)] if isinstance(body.content, str) else body.content
     if not any(isinstance(part, ImageFilePart | ImageURLPart) or part.text for part in parts):
         raise BadRequestError("Message content must be non-empty.", param="content")
-    refuse_files([part.image_file.file_id for part in parts if isinstance(part, ImageFilePart)])
-    refuse_files([attachment.file_id for attachment in body.attachments or ()])
     return Message(
         id=id,
         created_at=created_at,
@@ -59,13 +59,24 @@ def new_messages(bodies: list[CreateMessage], *, ids: list[str], thread_id: str,
 
     Raises:
         BadRequestError: One of them says nothing.
-        NotFoundError: One of them names a file; there are none yet.
     """
     messages = [
         new_message(body, id=id, thread_id=thread_id, created_at=created_at)
         for body, id in zip(bodies, ids, strict=True)
     ]
     return [stored(message) for message in messages]
+
+
+def files_of(bodies: Sequence[CreateMessage]) -> list[Reference]:
+    """Return the files that messages name, which must exist."""
+    images = [
+        part.image_file.file_id
+        for body in bodies
+        if not isinstance(body.content, str)
+        for part in body.content
+        if isinstance(part, ImageFilePart)
+    ]
+    return references([*images, *(each.file_id for body in bodies for each in body.attachments or ())])
 
 
 def stored(message: Message) -> NewObject:
@@ -93,7 +104,7 @@ def _echoed(part: NewPart) -> Part:
             return ImageURLPart(image_url=image_url)
 
 
-class MessageOperations(Core):
+class MessageOperations(AttachmentChecks):
     """The operations on messages."""
 
     async def create_message(self, thread_id: str, body: CreateMessage, retry_key: RetryKey | None = None) -> bytes:
@@ -101,8 +112,8 @@ class MessageOperations(Core):
 
         Raises:
             NotFoundError: There is no such thread, or the body names a file that does not exist.
-            BadRequestError: The message says nothing, a run is active on the thread, or the retry key came with another
-                body before.
+            BadRequestError: The message says nothing, a file cannot be searched, a run is active on the thread, or the
+                retry key came with another body before.
         """
         now = self._now()
         message = stored(new_message(body, id=self._new_id("message"), thread_id=thread_id, created_at=now))
@@ -111,9 +122,10 @@ class MessageOperations(Core):
                 return await self._store.create(
                     [message],
                     reply=message.document,
-                    requires=[Reference("thread", thread_id)],
+                    requires=[Reference("thread", thread_id), *files_of([body])],
                     repeatable=repeatable(f"create_message {thread_id}", retry_key, now),
                     idle_thread=thread_id,
+                    on_thread=await self._attaching(thread_id, [body], now),
                 )
         except ThreadBusy as busy:
             raise BadRequestError(f"Can't add messages to {thread_id} while a run {busy.run_id} is active.") from None

@@ -9,7 +9,7 @@ exchanges. ``last_active_at`` is when a store was last searched, by a run or by 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,7 +21,6 @@ from holdover.store.protocol import (
     Page,
     Reference,
     Relabelled,
-    Store,
     StoreFileChange,
     StoreFileColumns,
     StoreFileRow,
@@ -29,18 +28,12 @@ from holdover.store.protocol import (
 )
 from holdover.tools.file_search.protocol import Hit, Ranking, Searcher, SearchError
 from holdover.wire import ids
-from holdover.wire.assistants import Assistant
 from holdover.wire.filters import accepts
 from holdover.wire.pages import PageQuery, splice_page
 from holdover.wire.record import UNSET, UnsetType
-from holdover.wire.runs import Run
-from holdover.wire.threads import Thread
-from holdover.wire.tools import ToolResources
 from holdover.wire.vector_stores import (
-    DAY_S,
     DEFAULT_CHUNKING,
     DEFAULT_RESULTS,
-    SEARCHABLE,
     CancelFileBatch,
     ChunkingStrategy,
     CreateFileBatch,
@@ -64,24 +57,15 @@ from holdover.wire.vector_stores import (
     VectorStoreFileContent,
     VectorStoreFileDeleted,
     VectorStoreFileQuery,
-    extension,
 )
 
 from . import indexing
-from .core import Core, RetryKey, encode, not_found, references_told, repeatable
-from .indexing import Indexing, decode_file
+from .core import RetryKey, encode, references, references_told, repeatable
+from .indexing import decode_file
+from .searchable import FileChecks, decode_store, expiry, is_expired, touch
 
-#: Stores that a thread or a message made go so long after they were last used.
-OF_THREADS = VectorStoreExpiresAfter(anchor="last_active_at", days=7)
-#: ``last_active_at`` is written when it is older than this: it counts days, and a write for every search is dear.
-ACTIVE_S = 60
-#: How long a run waits for the files of its thread's store, and how often it looks, in seconds.
-WAIT_S = 60.0
-LOOK_S = 0.25
 #: Files of a batch that are cancelled in one transaction.
 CANCELLED = 500
-
-SEE = "See https://platform.openai.com/docs/assistants/tools/file-search/supported-files"
 
 
 # ------------------------------------------------------------------------------------------------- the rules
@@ -109,11 +93,6 @@ def new_vector_store(
     )
 
 
-def expiry(expires_after: VectorStoreExpiresAfter | None, last_active_at: int) -> int | None:
-    """Return when a store expires that was last active then; ``None``: never."""
-    return last_active_at + expires_after.days * DAY_S if expires_after else None
-
-
 def modified_vector_store(store: VectorStore, body: ModifyVectorStore) -> VectorStore:
     """Return a store with a modification applied; fields that the body leaves out keep their values."""
     if body.name is not UNSET:
@@ -126,16 +105,6 @@ def modified_vector_store(store: VectorStore, body: ModifyVectorStore) -> Vector
     return store
 
 
-def active_vector_store(store: VectorStore, now: int) -> VectorStore:
-    """Return a store that is used now, and that expires as much later."""
-    return msgspec.structs.replace(store, last_active_at=now, expires_at=expiry(store.expires_after, now))
-
-
-def is_expired(store: VectorStore, now: float) -> bool:
-    """Whether a store's time is over."""
-    return store.expires_at is not None and now >= store.expires_at
-
-
 def counts(tallies: Iterable[Tally]) -> FileCounts:
     """Return how many files are in which state."""
     by_status = {each.status: each.count for each in tallies}
@@ -144,7 +113,7 @@ def counts(tallies: Iterable[Tally]) -> FileCounts:
 
 def shown_vector_store(document: bytes, tallies: Sequence[Tally], now: float) -> VectorStore:
     """Return a store as it is at this moment."""
-    store, counted = _decode_store(document), counts(tallies)
+    store, counted = decode_store(document), counts(tallies)
     return msgspec.structs.replace(
         store,
         usage_bytes=sum(each.usage_bytes for each in tallies),
@@ -211,21 +180,6 @@ def named(
     return [CreateVectorStoreFile(file_id=each, chunking_strategy=strategy, attributes=attributes) for each in file_ids]
 
 
-def unsupported(names: Iterable[str], param: str) -> BadRequestError | None:
-    """Return the hosted API's refusal of files that cannot be searched, ``None`` if all can."""
-    refused = sorted({extension(each) or "none" for each in names} - SEARCHABLE)
-    if not refused:
-        return None
-    listed = ", ".join(refused)
-    message = f"Files with extensions [{listed}] are not supported for retrieval. {SEE}"
-    return BadRequestError(message, param=param, code="unsupported_file")
-
-
-def expired(store_id: str) -> BadRequestError:
-    """Return the refusal of a store whose time is over."""
-    return BadRequestError(f"Vector store '{store_id}' has expired.", param="vector_store_id")
-
-
 def ranking_of(given: SearchRanking | None | UnsetType) -> Ranking:
     """Return how a search ranks.
 
@@ -261,73 +215,13 @@ def result(hit: Hit) -> SearchResult:
     )
 
 
-# ------------------------------------------------------------------------------------------- what a run searches
-
-
-class Searchable(msgspec.Struct, frozen=True):
-    """The vector stores that a run may search, and one whose time is over, if there is one: then the run fails."""
-
-    store_ids: list[str]
-    expired: str | None = None
-
-
-async def stores_of(store: Store, run: Run, *, sleep: Callable[[float], Awaitable[None]]) -> Searchable:
-    """Return the vector stores that a run may search: those of its assistant and of its thread that still exist.
-
-    It waits up to `WAIT_S` seconds for files of the thread's store that are being indexed, not for the assistant's. The
-    stores are used by this, and expire as much later.
-    """
-    assistant = await store.get("assistant", run.assistant_id)
-    thread = await store.get("thread", run.thread_id)
-    of_assistant = _store_ids(_decode_assistant(assistant).tool_resources) if assistant else []
-    of_thread = _store_ids(_decode_thread(thread).tool_resources) if thread else []
-    waited_s = 0.0
-    while of_thread and waited_s < WAIT_S and await _is_indexed(store, of_thread):
-        await sleep(LOOK_S)
-        waited_s += LOOK_S
-    found: list[str] = []
-    for each in dict.fromkeys([*of_assistant, *of_thread]):
-        document = await store.get("vector_store", each)
-        if document is None:
-            continue
-        if is_expired(_decode_store(document), store.now()):
-            return Searchable([], each)
-        await touch(store, each, document)
-        found.append(each)
-    return Searchable(found)
-
-
-def _store_ids(resources: ToolResources | None) -> list[str]:
-    search = resources.file_search if resources else None
-    return list(search.vector_store_ids or ()) if search else []
-
-
-async def _is_indexed(store: Store, store_ids: Sequence[str]) -> bool:
-    tallies = await store.count_store_files("store", store_ids)
-    return any(each.status == "in_progress" for tally in tallies.values() for each in tally)
-
-
-async def touch(store: Store, store_id: str, document: bytes) -> None:
-    """Write down that a store is used, unless that was written a moment ago."""
-    now = int(store.now())
-    if now - (_decode_store(document).last_active_at or 0) < ACTIVE_S:
-        return
-
-    def change(document: bytes) -> Modification:
-        found = _decode_store(document)
-        return Modification(document if is_expired(found, now) else encode(active_vector_store(found, now)))
-
-    await store.modify("vector_store", store_id, change)
-
-
 # -------------------------------------------------------------------------------------------- the operations
 
 
-class VectorStoreOperations(Core):
+class VectorStoreOperations(FileChecks):
     """The operations on vector stores, their files and batches."""
 
     _searcher: Searcher | None
-    _indexing: Indexing | None
 
     # Stores
 
@@ -348,7 +242,7 @@ class VectorStoreOperations(Core):
             return await self._store.create(
                 [made, *files],
                 reply=encode(shown_vector_store(made.document, tallies, now)),
-                requires=[Reference("file", each.id) for each in files],
+                requires=references([each.id for each in files]),
                 repeatable=repeatable("create_vector_store", retry_key, now),
             )
 
@@ -379,7 +273,7 @@ class VectorStoreOperations(Core):
         """
 
         def change(document: bytes) -> Modification:
-            return Modification(encode(modified_vector_store(_decode_store(document), body)))
+            return Modification(encode(modified_vector_store(decode_store(document), body)))
 
         document = await self._modified("vector_store", vector_store_id, change)
         (shown,) = await self._shown([vector_store_id], [document])
@@ -520,7 +414,7 @@ class VectorStoreOperations(Core):
             return await self._store.create(
                 [made, *files],
                 reply=encode(shown_batch(document, [Tally("in_progress", len(files), 0)])),
-                requires=[Reference("vector_store", vector_store_id), *(Reference("file", each.id) for each in files)],
+                requires=[Reference("vector_store", vector_store_id), *references([each.id for each in files])],
                 repeatable=repeatable(f"create_vector_store_file_batch {vector_store_id}", retry_key, now),
             )
 
@@ -580,39 +474,9 @@ class VectorStoreOperations(Core):
         tallies = await self._store.count_store_files("batch", [batch_id])
         return encode(shown_batch(document, tallies.get(batch_id, ())))
 
-    async def _live(self, vector_store_id: str) -> bytes:
-        """Return a store that has not expired."""
-        document = await self._document("vector_store", vector_store_id)
-        if is_expired(_decode_store(document), self._clock()):
-            raise expired(vector_store_id)
-        return document
-
-    async def _check_searchable(self, file_ids: Sequence[str], param: str = "file_ids") -> None:
-        """Refuse files that do not exist, or that cannot be searched.
-
-        Raises:
-            NotFoundError: One does not exist.
-            BadRequestError: One has another ending than those that can be read.
-        """
-        documents = await self._store.get_many("file", file_ids) if file_ids else {}
-        for each in file_ids:
-            if each not in documents:
-                raise not_found("file", each)
-        refusal = unsupported((_decode_named(each).filename for each in documents.values()), param)
-        if refusal is not None:
-            raise refusal
-
 
 def _spliced(page: Page, documents: list[bytes]) -> bytes:
     return splice_page(page.ids, documents, has_more=page.has_more)
 
 
-class _Named(msgspec.Struct):
-    filename: str
-
-
-_decode_store = msgspec.json.Decoder(VectorStore).decode
 _decode_batch = msgspec.json.Decoder(FileBatch).decode
-_decode_assistant = msgspec.json.Decoder(Assistant).decode
-_decode_thread = msgspec.json.Decoder(Thread).decode
-_decode_named = msgspec.json.Decoder(_Named).decode
