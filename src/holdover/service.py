@@ -27,7 +27,8 @@ from .server.access import Access, is_loopback
 from .server.app import App
 from .server.request_log import RequestLog
 from .settings import SERVICE_SETTINGS, ServiceSettings, load_service_settings, read_variable, resolve
-from .store.protocol import Store
+from .store.blobs import FolderBlobs
+from .store.protocol import Blobs, Store
 from .store.sqlite import SQLiteStore, inspect
 
 T = TypeVar("T")
@@ -90,11 +91,14 @@ async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[E
         opened.push_async_callback(models.close)
         store = await _store(settings.database_url)
         opened.push_async_callback(store.close)
+        blobs = await _blobs(settings, store)
+        opened.push_async_callback(blobs.close)
         for event, listener in _FAILURES.items():
             opened.callback(telemetry.attach(event, listener))
         engine = Engine(
             store,
             models,
+            blobs,
             run_lifetime_s=settings.run_lifetime_s,
             lease_s=settings.lease_s,
             max_runs=settings.max_runs,
@@ -122,6 +126,44 @@ async def _store(url: str) -> Store:
 
         return await PostgresStore.open(url)
     return await SQLiteStore.open(database_path(url))
+
+
+async def _blobs(settings: ServiceSettings, store: Store) -> Blobs:
+    """Return where the bytes of files are kept: apart under the database's own name, wherever that is.
+
+    So databases may share a folder or a bucket, and none sweeps away what another one names.
+    """
+    name = await store.identity()
+    url = settings.files_url
+    if url is not None and url.startswith("s3://"):
+        from .store.s3 import S3Blobs
+
+        credentials = {
+            key: value
+            for key in ("access_key_id", "secret_access_key", "session_token")
+            if (value := getattr(settings, f"files_{key}")) is not None
+        }
+        return S3Blobs(url, name, credentials)
+    folder = files_folder(settings)
+    return FolderBlobs(None if folder is None else os.path.join(folder, name))
+
+
+def files_folder(settings: ServiceSettings) -> str | None:
+    """Return the folder for the bytes of files; ``None`` for one that is gone when the service ends.
+
+    Raises:
+        ConfigurationError: The setting names something else.
+    """
+    if settings.files_url is not None:
+        if "://" in settings.files_url:
+            raise ConfigurationError(
+                f"files_url is a folder, or s3://bucket/prefix; '{settings.files_url.partition('://')[0]}' is neither."
+            )
+        return os.path.abspath(os.path.expanduser(settings.files_url))
+    if settings.database_url.startswith(POSTGRES):
+        return os.path.join(settings.data_dir, "files")
+    path = database_path(settings.database_url)
+    return None if path == ":memory:" else f"{os.path.abspath(path)}-files"
 
 
 def database_path(url: str) -> str:

@@ -204,6 +204,29 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         summary="SQLite file, as a path or sqlite:///path; or postgresql://user@host/name.",
     ),
     Setting(
+        name="files_url",
+        environment=("HOLDOVER_FILES_URL",),
+        summary="Where the bytes of files are kept: a folder, or s3://bucket/prefix; beside the database if left out.",
+    ),
+    Setting(
+        name="files_access_key_id",
+        environment=("AWS_ACCESS_KEY_ID",),
+        secret=True,
+        summary="Who the bucket of files knows this service as.",
+    ),
+    Setting(
+        name="files_secret_access_key",
+        environment=("AWS_SECRET_ACCESS_KEY",),
+        secret=True,
+        summary="The secret that goes with it.",
+    ),
+    Setting(
+        name="files_session_token",
+        environment=("AWS_SESSION_TOKEN",),
+        secret=True,
+        summary="The token that goes with both where they are lent for a time.",
+    ),
+    Setting(
         name="api_keys",
         environment=("HOLDOVER_API_KEYS",),
         default=(),
@@ -313,6 +336,10 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     data_dir: str
     database_url: str
+    files_url: str | None = None
+    files_access_key_id: str | None = None
+    files_secret_access_key: str | None = None
+    files_session_token: str | None = None
     api_keys: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     log_level: str = "info"

@@ -24,7 +24,8 @@ EVENTS: dict[str, str] = {
     "run.end": "run_id, status, seconds: a run ended here, so long after this process began with it.",
     "run.failure": "run_id, error: a run could not be driven on for a reason of the service's own.",
     "store.commit": "jobs, seconds: one transaction was made durable.",
-    "store.failure": "error: the database refused to work.",
+    "store.failure": "error: the database, or what keeps the bytes of files, refused to work.",
+    "files.sweep": "dropped: bytes that no file named were taken away, so many.",
 }
 
 Listener = Callable[..., None]

@@ -14,6 +14,7 @@ from holdover.errors import BadRequestError, InternalServerError
 from holdover.models.catalog import Catalog, Names
 from holdover.models.protocol import TextChunk
 from holdover.models.scripted import ScriptedModel
+from holdover.store.blobs import FolderBlobs
 from holdover.store.protocol import Lease, RunChange, RunRow
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.assistants import CreateAssistant
@@ -42,7 +43,9 @@ class World:
         self.engine = self.new_engine(ScriptedModel())
 
     def new_engine(self, model: Any) -> Engine:
-        return Engine(self.store, Catalog(Names(), lambda target: model, own={"*": model}), lease_s=10)
+        return Engine(
+            self.store, Catalog(Names(), lambda target: model, own={"*": model}), FolderBlobs(None), lease_s=10
+        )
 
     async def run(self, script: str) -> dict[str, Any]:
         tools = [FunctionTool(function=FunctionDefinition(name="f"))]

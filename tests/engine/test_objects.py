@@ -12,6 +12,7 @@ from holdover.engine.objects import Engine, RetryKey
 from holdover.errors import APIStatusError, BadRequestError, NotFoundError
 from holdover.models.catalog import Catalog, Names
 from holdover.models.scripted import ScriptedModel
+from holdover.store.blobs import FolderBlobs
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.assistants import CreateAssistant, ModifyAssistant
 from holdover.wire.pages import PageQuery
@@ -40,7 +41,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def engine(clock: Clock) -> AsyncIterator[Engine]:
     store = await SQLiteStore.open(":memory:")
-    yield Engine(store, Catalog(Names(), lambda target: ScriptedModel()), clock=clock)
+    yield Engine(store, Catalog(Names(), lambda target: ScriptedModel()), FolderBlobs(None), clock=clock)
     await store.close()
 
 

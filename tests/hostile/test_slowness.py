@@ -16,6 +16,7 @@ from holdover.server import app as app_module
 from holdover.server import http
 from holdover.server.access import Access
 from holdover.server.app import App
+from holdover.store.blobs import FolderBlobs
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.assistants import CreateAssistant
 
@@ -34,7 +35,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     store = await SQLiteStore.open(":memory:")
-    engine = Engine(store, Catalog(Names(), lambda target: ScriptedModel()))
+    engine = Engine(store, Catalog(Names(), lambda target: ScriptedModel()), FolderBlobs(None))
     started = asyncio.Event()
     with http.listen("127.0.0.1", 0) as listening:
         server = http.server(App(engine, Access(local_only=True)), drain_s=5, on_ready=started.set)

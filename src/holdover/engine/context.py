@@ -21,7 +21,7 @@ from holdover.models.protocol import (
     UserTurn,
 )
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat
-from holdover.wire.messages import ImageURLPart, Message, RefusalPart, TextPart
+from holdover.wire.messages import ImageFilePart, ImageURLPart, Message, RefusalPart, TextPart
 from holdover.wire.runs import NamedFunction, Run
 from holdover.wire.steps import FunctionCall, MessageCreation, RunStep
 from holdover.wire.tools import FunctionTool
@@ -36,6 +36,10 @@ TURN_TOKENS = 4
 
 class NoRoom(Exception):
     """Not even the newest message fits the limit."""
+
+
+class FileImage(ImageInput, frozen=True):
+    """An image that is an uploaded file: ``url`` is the file's id, until its content is put in the place of that."""
 
 
 def request(run: Run, messages: Sequence[Message], steps: Sequence[RunStep], *, spent: int = 0) -> ModelRequest:
@@ -83,6 +87,8 @@ def turn_of(message: Message) -> Turn:
             content.append(TextInput(part.text.value))
         elif isinstance(part, ImageURLPart):
             content.append(ImageInput(part.image_url.url, part.image_url.detail or "auto"))
+        elif isinstance(part, ImageFilePart):  # what the file holds is put in its place when it is known what fits
+            content.append(FileImage(part.image_file.file_id, part.image_file.detail or "auto"))
     return UserTurn(content)
 
 

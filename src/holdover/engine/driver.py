@@ -18,14 +18,14 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import InternalServerError
 from holdover.models.protocol import Model, ModelError, ModelRequest, Models
-from holdover.store.protocol import DRIVEN, Changed, Kind, NewObject, Reference, RunChange, RunRow, Store
+from holdover.store.protocol import DRIVEN, Blobs, Changed, Kind, NewObject, Reference, RunChange, RunRow, Store
 from holdover.wire.events import RUN_EVENTS, frame
 from holdover.wire.messages import Message
 from holdover.wire.runs import RequiredAction, RequiredToolCalls, Run, RunError, Usage
 from holdover.wire.steps import RunStep
 from holdover.wire.tools import CodeInterpreterResources, ToolResources
 
-from . import context, lifecycle, turn
+from . import context, images, lifecycle, turn
 from .broadcast import Broadcast, Channel
 from .core import encode
 from .lifecycle import Happening, RunState, decode_run, state_of
@@ -63,9 +63,11 @@ class Work:
         broadcast: Broadcast,
         *,
         new_id: Callable[[str], str],
+        blobs: Blobs,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.store = store
+        self.blobs = blobs
         self.models = models
         self.broadcast = broadcast
         self.new_id = new_id
@@ -254,7 +256,8 @@ class Driver:
         limit = self._run.max_prompt_tokens
         if limit is not None and self._state.usage is not None:
             limit -= self._state.usage.prompt_tokens
-        return context.fitted(asked, context_tokens=model.context_tokens, limit=limit, count=model.count_tokens)
+        asked = context.fitted(asked, context_tokens=model.context_tokens, limit=limit, count=model.count_tokens)
+        return await images.with_content(asked, self._store, self._work.blobs)
 
     async def _conversation(self, model: Model) -> tuple[list[Message], list[RunStep]]:
         """Read as much of the thread as the model could take, oldest first, and the run's steps."""

@@ -14,16 +14,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from random import random
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from holdover import telemetry
 from holdover.errors import InternalServerError
 from holdover.store.protocol import (
+    Blobs,
     ChangedStoreFile,
     Index,
     Lease,
@@ -80,15 +80,7 @@ SWEEP_CHUNKS = 500
 OUTDATED = 200
 
 SORRY = "Sorry, something went wrong."
-LOST = f"Indexing the file ended its worker {MAX_ATTEMPTS} times."
-GONE = "The file's content is not there any more."
-
-
-class Bytes(Protocol):
-    """Where the bytes of files are."""
-
-    def local(self, digest: str) -> AbstractAsyncContextManager[str]:
-        """Lend a path where these bytes can be read."""
+LOST = f"The file was not indexed after {MAX_ATTEMPTS} attempts: its worker ended, or its content cannot be had."
 
 
 def after(status: str, happening: Happening) -> FileStatus | None:
@@ -134,7 +126,7 @@ class Indexing:
     """Indexes files: one for each process.
 
     Args:
-        bytes_: Where the bytes of files are.
+        blobs: Where the bytes of files are.
         indexer: Reads files, cuts them and embeds their chunks.
         name: Unique among all processes of one database.
         lease_s: Seconds without a sign of life after which another takes its files.
@@ -145,7 +137,7 @@ class Indexing:
     def __init__(
         self,
         store: Store,
-        bytes_: Bytes,
+        blobs: Blobs,
         indexer: Indexer,
         *,
         name: str,
@@ -156,7 +148,7 @@ class Indexing:
     ) -> None:
         self.name = name
         self._store = store
-        self._bytes = bytes_
+        self._blobs = blobs
         self._indexer = indexer
         self._lease = Lease(name, lease_s)
         self._max_files = max_files
@@ -245,7 +237,8 @@ class Indexing:
                 await self._release(row, epoch)
             raise
         except InternalServerError as error:
-            telemetry.emit("store.failure", error=error)  # the lease runs out, and whoever finds the file begins again
+            # The database or the bytes cannot be had: the lease runs out, and whoever finds the file begins again.
+            telemetry.emit("index.failure", file_id=row.id, store_id=row.store_id, error=error)
         except Unreadable as error:
             await self._fail(row, epoch, FileError(code=error.code, message=error.message))
         except Exception as error:
@@ -264,11 +257,8 @@ class Indexing:
             # It is indexed as it should be: attached again, it is only to be found by other attributes.
             await self._write(row, epoch, _found_by_other_attributes)
             return
-        try:
-            async with self._bytes.local(digest) as path:
-                indexed = await self._indexer.index(path, name, **msgspec.structs.asdict(sizes))
-        except FileNotFoundError:
-            raise Unreadable("server_error", GONE) from None
+        async with self._blobs.local(digest) as path:
+            indexed = await self._indexer.index(path, name, **msgspec.structs.asdict(sizes))
         if await self._write(row, epoch, partial(self._completed, name=name, chunking=chunking, indexed=indexed)):
             self._told(row, "completed")
 

@@ -13,30 +13,39 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from holdover.models.protocol import Models
-from holdover.store.protocol import Store
+from holdover.store.protocol import Blobs, Store
 from holdover.tools.file_search.protocol import Indexer, Searcher
 
 from .assistants import AssistantOperations
 from .broadcast import Broadcast, EventStream, TooSlow
 from .core import RetryKey
 from .driver import Work
-from .indexing import Bytes, Indexing
+from .files import FileContent, Received
+from .indexing import Indexing
 from .messages import MessageOperations
 from .models import ModelOperations
 from .runs import RunOperations
+from .uploads import UploadOperations
 from .vector_stores import VectorStoreOperations
 from .worker import Worker
 
-__all__ = ["Engine", "EventStream", "RetryKey", "TooSlow"]
+__all__ = ["Engine", "EventStream", "FileContent", "Received", "RetryKey", "TooSlow"]
 
 
-class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperations, VectorStoreOperations):
+class Engine(
+    AssistantOperations,
+    RunOperations,
+    MessageOperations,
+    UploadOperations,
+    VectorStoreOperations,
+    ModelOperations,
+):
     """Carries out every operation of the table, and drives runs.
 
     Args:
         store: Where objects are kept.
         models: Who answers.
-        bytes_: Where the bytes of files are.
+        blobs: Where the bytes of files are kept.
         indexer: Reads files and embeds their chunks; without one, files are not indexed here.
         searcher: Finds chunks.
         max_files: How many files are indexed here at the same time.
@@ -51,8 +60,8 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
         self,
         store: Store,
         models: Models,
+        blobs: Blobs,
         *,
-        bytes_: Bytes | None = None,
         indexer: Indexer | None = None,
         searcher: Searcher | None = None,
         max_files: int = 2,
@@ -65,17 +74,20 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
     ) -> None:
         super().__init__(store, **options)
         self._models = models
+        self._blobs = blobs
+        self._sleep = sleep
+        self._sweeping: asyncio.Task[None] | None = None
         self._run_lifetime_s = run_lifetime_s
         self._broadcast = Broadcast()
-        work = Work(store, models, self._broadcast, new_id=self._new_id, sleep=sleep)
+        work = Work(store, models, self._broadcast, new_id=self._new_id, blobs=blobs, sleep=sleep)
         name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
         self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
         self._searcher = searcher
         self._indexing = None
-        if bytes_ is not None and indexer is not None:
+        if indexer is not None:
             self._indexing = Indexing(
                 store,
-                bytes_,
+                blobs,
                 indexer,
                 name=name,
                 lease_s=lease_s,
@@ -85,17 +97,21 @@ class Engine(AssistantOperations, RunOperations, MessageOperations, ModelOperati
             )
 
     async def start(self) -> None:
-        """Begin to look for runs, and for files to index."""
+        """Begin to look for runs and for files to index, and to sweep."""
         await self._store.watch(self._take_hint)
         await self._worker.start()
         if self._indexing is not None:
             await self._indexing.start()
+        self._sweeping = asyncio.create_task(self._sweep_for_ever(self._sleep), name="holdover-sweep")
 
     async def stop(self, drain_s: float = 0.0) -> None:
         """Finish the runs under way, for so many seconds; the rest goes back to the queue, and files do at once."""
         if self._indexing is not None:
             await self._indexing.stop()
         await self._worker.stop(drain_s)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
 
     def _take_hint(self, status: str, identifier: str) -> None:
         if status != "indexing":

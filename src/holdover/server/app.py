@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,16 +16,19 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from holdover import telemetry
-from holdover.engine.objects import Engine, EventStream, RetryKey
+from holdover.engine.objects import Engine, EventStream, FileContent, Received, RetryKey
 from holdover.errors import APIStatusError, BadRequestError, InternalServerError
 from holdover.wire import ids
 from holdover.wire.events import CONTENT_TYPE
-from holdover.wire.operations import OPERATIONS, Operation
-from holdover.wire.refusals import Refused, invalid_json
+from holdover.wire.forms import decode_form
+from holdover.wire.operations import OPERATIONS, FormFile, Operation
+from holdover.wire.refusals import Refused, invalid_json, missing_field, unreadable_form
 from holdover.wire.steps import IncludeQuery
 from holdover.wire.strict import check_id, decode_body, decode_query
 
 from .access import Access
+from .contents import RangeNotSatisfiable, content_headers, range_of, send_content
+from .forms import OVERHEAD_BYTES, boundary_of, read_form
 from .reference import Pages
 from .router import PREFIX, MethodNotAllowed, Router
 from .streams import send_events
@@ -40,6 +43,8 @@ BODY_LIMIT_BYTES = 16 * 1024 * 1024
 #: How long a client may take between two parts of a body, and for the whole of it.
 BODY_PART_TIMEOUT_S = 30.0
 BODY_TIMEOUT_S = 300.0
+#: How long it may take for the whole of a form with a file: 512 MB in an hour is a slow line.
+FORM_TIMEOUT_S = 3600.0
 #: Seconds for which the answer to an ``Idempotency-Key`` is remembered; told so that clients know they may repeat.
 IDEMPOTENCY_HEADER = (b"holdover-idempotency", b"86400")
 
@@ -69,6 +74,8 @@ _STREAM_HEADERS = [
 ]
 #: Says the number of the event before the first of a stream: numbers to attach again with, as Last-Event-ID.
 EVENT_ID_HEADER = b"holdover-event-id"
+#: Below this path, an error is told a second time, as the hosted API did.
+_DETAILED = b"/v1/files"
 #: Ends the connection after an answer.
 CLOSE = (b"connection", b"close")
 #: Echoed where the caller sends them; the hosted API always named those that a key belongs to.
@@ -92,6 +99,7 @@ class App:
     def __init__(self, engine: Engine, access: Access, *, is_ready: Callable[[], bool] = lambda: True) -> None:
         self._access = access
         self._router = Router(OPERATIONS)
+        self._engine = engine
         self._methods = {operation.name: getattr(engine, operation.name) for operation in OPERATIONS}
         self._pages = Pages(is_ready)
 
@@ -110,7 +118,7 @@ class App:
         headers = dict(scope["headers"])
         answer_headers = _FIXED_HEADERS
         status = 200
-        body: bytes | EventStream
+        body: bytes | EventStream | FileContent
         try:
             self._access.check_origin(headers)
             if path.startswith(b"/v1/") or path == b"/v1":
@@ -118,13 +126,16 @@ class App:
                 if isinstance(body, EventStream):
                     await self._stream(body, scope, receive, send, headers, request_id, began)
                     return
+                if isinstance(body, FileContent):
+                    await self._send_file(body, scope, receive, send, headers, request_id, began)
+                    return
             else:
                 status, answer_headers, body = self._pages.find(scope["method"], path)
         except Disconnected:
             return
         except Exception as error:
             failure = _failure(error, request_id)
-            status, body = failure.status, envelope(failure)
+            status, body = failure.status, envelope(failure, detailed=path.startswith(_DETAILED))
             answer_headers = [*_FIXED_HEADERS, *_headers_of(failure)]
         seconds = time.perf_counter() - began
         length = (b"content-length", b"%d" % len(body))
@@ -166,28 +177,79 @@ class App:
             request_id=request_id,
         )
 
+    async def _send_file(
+        self,
+        content: FileContent,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: Mapping[bytes, bytes],
+        request_id: str,
+        began: float,
+    ) -> None:
+        chosen = range_of(headers, content.size_bytes)
+        answer_headers = [*content_headers(content, chosen), *_FIXED_HEADERS[1:]]
+        answer_headers += _told(request_id, time.perf_counter() - began, headers)
+        status = 206 if chosen.is_part else 200
+        start = {"type": "http.response.start", "status": status, "headers": answer_headers}
+        await send_content(content, chosen, start, receive, send, has_body=scope["method"] != "HEAD")
+        telemetry.emit(
+            "server.request",
+            method=scope["method"],
+            path=_raw_path(scope),
+            status=status,
+            seconds=time.perf_counter() - began,
+            request_id=request_id,
+        )
+
     async def _operate(
         self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive
-    ) -> bytes | EventStream:
+    ) -> bytes | EventStream | FileContent:
         self._access.check_key(headers)
         operation, arguments = self._router.find(scope["method"], path)
         _check_beta(operation, headers)
         parameters = _parameters(operation, arguments, scope["query_string"])
-        if operation.body is not None:
+        if operation.file is not None:
+            parameters += await self._read_form(operation, operation.file, scope, receive, headers)
+        elif operation.body is not None:
             body = await _read(scope, receive, headers)
             _check_content_type(body, headers)
             parameters.append(decode_body(body, operation.body))
             if operation.creates and (key := headers.get(b"idempotency-key")) is not None:
                 parameters.append(_retry_key(key, body))
-        result: bytes | EventStream = await self._methods[operation.name](*parameters)
+        result: bytes | EventStream | FileContent = await self._methods[operation.name](*parameters)
         return result
 
+    async def _read_form(
+        self, operation: Operation, file: FormFile, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
+    ) -> list[Any]:
+        """Read a form, its file straight to where it is kept; return what the operation is given of it."""
+        boundary = boundary_of(headers.get(b"content-type", b""))
+        body = _read_in_parts(scope, receive, headers, file.limit_bytes + OVERHEAD_BYTES)
 
-def envelope(error: APIStatusError) -> bytes:
-    """Return the wire's JSON for an error."""
-    return msgspec.json.encode(
-        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    )
+        def take(filename: str | None, content: AsyncIterator[bytes]) -> Awaitable[Received]:
+            return self._engine.receive(filename, content, limit_bytes=file.limit_bytes)
+
+        form = await read_form(body, boundary, file.name, take)
+        fields = decode_form(form.fields, operation.body)
+        if form.file is None:
+            raise missing_field(file.name)
+        parameters = [form.file, fields]
+        if operation.creates and (key := headers.get(b"idempotency-key")) is not None:
+            # Two requests of one content may differ in what separates their fields.
+            content = msgspec.json.encode([sorted(form.fields), form.file.filename, form.file.blob.digest])
+            parameters.append(_retry_key(key, content))
+        return parameters
+
+
+def envelope(error: APIStatusError, *, detailed: bool = False) -> bytes:
+    """Return the wire's JSON for an error; ``detailed`` repeats the message beside it."""
+    told: dict[str, Any] = {
+        "error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    }
+    if detailed:
+        told["detail"] = {"message": error.message, "code": error.code}
+    return msgspec.json.encode(told)
 
 
 def _failure(error: Exception, request_id: str) -> APIStatusError:
@@ -203,6 +265,8 @@ def _failure(error: Exception, request_id: str) -> APIStatusError:
 def _headers_of(error: APIStatusError) -> list[tuple[bytes, bytes]]:
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", error.allowed.encode())]
+    if isinstance(error, RangeNotSatisfiable):
+        return [(b"content-range", b"bytes */%d" % error.size_bytes)]
     if error.status == 408:
         return [CLOSE]  # nothing that comes later is wanted
     return []
@@ -303,9 +367,7 @@ async def _read(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) 
         Refused: It ends before its announced length, or its last chunk.
         Disconnected: The client went away.
     """
-    announced = headers.get(b"content-length", b"")
-    if announced.isdigit() and len(announced) < 19 and int(announced) > BODY_LIMIT_BYTES:
-        raise _too_large()
+    _check_announced(headers, BODY_LIMIT_BYTES)
     parts: list[bytes] = []
     size = 0
     more = True
@@ -314,27 +376,70 @@ async def _read(scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]) 
         last = now() + BODY_TIMEOUT_S
         async with asyncio.timeout(BODY_PART_TIMEOUT_S) as patience:
             while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Disconnected
-                part = message.get("body", b"")
+                part, more = await _next_part(receive)
                 size += len(part)
                 if size > BODY_LIMIT_BYTES:
-                    raise _too_large()
+                    raise _too_large(BODY_LIMIT_BYTES)
                 parts.append(part)
-                more = message.get("more_body", False)
                 if more:
                     patience.reschedule(min(now() + BODY_PART_TIMEOUT_S, last))
     except TimeoutError:
-        raise APIStatusError("The body of your request did not arrive in time.", status=408) from None
-    if scope.get("state", {}).get("body_is_cut_short") or (announced.isdigit() and int(announced) != size):
+        raise _late() from None
+    if not _is_whole(scope, headers, size):
         raise invalid_json()
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _too_large() -> APIStatusError:
+async def _read_in_parts(
+    scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], limit_bytes: int
+) -> AsyncIterator[bytes]:
+    """Give a form as it comes; raises what `_read` raises. What is done with a part does not count as waiting."""
+    _check_announced(headers, limit_bytes)
+    size = 0
+    more = True
+    now = asyncio.get_running_loop().time
+    last = now() + FORM_TIMEOUT_S
+    while more:
+        try:
+            async with asyncio.timeout_at(min(now() + BODY_PART_TIMEOUT_S, last)):
+                part, more = await _next_part(receive)
+        except TimeoutError:
+            raise _late() from None
+        size += len(part)
+        if size > limit_bytes:
+            raise _too_large(limit_bytes)
+        if part:
+            yield part
+    if not _is_whole(scope, headers, size):
+        raise unreadable_form()
+
+
+async def _next_part(receive: Receive) -> tuple[bytes, bool]:
+    """Return what came next of a body, and whether more is to come."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _check_announced(headers: Mapping[bytes, bytes], limit_bytes: int) -> None:
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and len(announced) < 19 and int(announced) > limit_bytes:
+        raise _too_large(limit_bytes)
+
+
+def _is_whole(scope: Scope, headers: Mapping[bytes, bytes], size: int) -> bool:
+    announced = headers.get(b"content-length", b"")
+    return not (scope.get("state", {}).get("body_is_cut_short") or (announced.isdigit() and int(announced) != size))
+
+
+def _late() -> APIStatusError:
+    return APIStatusError("The body of your request did not arrive in time.", status=408)
+
+
+def _too_large(limit_bytes: int) -> APIStatusError:
     return APIStatusError(
-        f"Your request is too large: a body may have up to {BODY_LIMIT_BYTES} bytes.",
+        f"Your request is too large: a body may have up to {limit_bytes} bytes.",
         status=413,
         code="request_too_large",
     )

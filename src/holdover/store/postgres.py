@@ -386,6 +386,9 @@ class PostgresStore:
 
         return await self._write(work)
 
+    async def identity(self) -> str:
+        return await self._read(postgres_files.identity)
+
     async def list_parts(self, upload_id: str) -> Sequence[Part]:
         return await self._read(lambda connection: postgres_files.parts(connection, upload_id))
 

@@ -43,6 +43,7 @@ PARTS = Query(_statements["parts"])
 WRITE_UPLOAD = Query(_statements["write_upload"])
 DROP_PARTS = Query(_statements["drop_parts"])
 NAMED_DIGESTS = Query(_statements["named_digests"])
+IDENTITY = Query(_statements["identity"])
 
 
 async def insert(connection: Connection, each: NewObject) -> None:
@@ -112,3 +113,9 @@ async def expired(connection: Connection, kind: Literal["file", "upload"], limit
 async def named_digests(connection: Connection, digests: Sequence[str]) -> set[str]:
     """Return those of the digests that a row has."""
     return {row[0] for row in await fetch_rows(connection, NAMED_DIGESTS, digests=list(digests))}
+
+
+async def identity(connection: Connection) -> str:
+    """Return the name of the database."""
+    name: str = await fetch_value(connection, IDENTITY)
+    return name

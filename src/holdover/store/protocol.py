@@ -2,11 +2,14 @@
 
 A stored object is a *document*: the wire's JSON, encoded once when it is written and never decoded to be read.
 Beside it stand only the columns that are searched. Every write is one transaction and is durable when it returns.
+
+The bytes of files are kept elsewhere (`Blobs`), and named by rows of the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 import msgspec
@@ -54,6 +57,10 @@ FILE_USERS: tuple[Kind, ...] = ("assistant", "thread")
 
 #: How long the answer to a request with an ``Idempotency-Key`` is remembered, in seconds.
 REPLY_LIFETIME_S = 24 * 60 * 60
+#: For how long bytes that came are left alone by the sweep, in seconds.
+GRACE_S = 3600.0
+#: For how long after they came bytes may be named, in seconds.
+DEADLINE_S = 1800.0
 
 
 class NewObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -569,6 +576,9 @@ class Store(Protocol):
     async def list_parts(self, upload_id: str) -> Sequence[Part]:
         """Return the parts of an upload, in no order."""
 
+    async def identity(self) -> str:
+        """Return what tells this database from all others: letters and digits that were drawn when it was made."""
+
     async def find_file(self, file_id: str) -> tuple[bytes, str] | None:
         """Return a file's document and the digest of its bytes, ``None`` if there is none."""
 
@@ -726,3 +736,57 @@ def reused_key(key: str) -> BadRequestError:
         param="Idempotency-Key",
         code="idempotency_key_reused",
     )
+
+
+# ------------------------------------------------------------------------------------------- bytes
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """Bytes that were received: their SHA-256, how many they are, and their MD5; both digests in hexadecimal."""
+
+    digest: str
+    bytes: int
+    md5: str
+
+
+class TooManyBytes(Exception):
+    """More bytes came than were to be taken; nothing is kept of them."""
+
+
+class Blobs(Protocol):
+    """Keeps bytes. All methods may be called from one event loop only."""
+
+    async def receive(self, parts: AsyncIterator[bytes], *, limit_bytes: int) -> Blob:
+        """Take bytes as they come; they are durable when this returns. Whatever ``parts`` raises is raised here.
+
+        Raises:
+            TooManyBytes: There are more than ``limit_bytes``.
+            InternalServerError: They could not be written.
+        """
+
+    def read(self, digest: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Give bytes in blocks, from ``start`` up to and without ``end``. Close the iterator that is not used up.
+
+        Raises:
+            InternalServerError: They are not there, or cannot be read.
+        """
+
+    def local(self, digest: str) -> AbstractAsyncContextManager[str]:
+        """Lend a path at which the bytes can be read by another process; nobody may write there.
+
+        Raises:
+            InternalServerError: They are not there.
+        """
+
+    def settled(self) -> AsyncIterator[Sequence[str]]:
+        """Give the digests of bytes that came longer ago than `GRACE_S`, in batches; drop what the dead left half-way.
+
+        Raises:
+            InternalServerError: They cannot be listed.
+        """
+
+    async def delete(self, digest: str) -> None:
+        """Take away bytes that no row names, unless they came within `GRACE_S`. For the sweep only."""
+
+    async def close(self) -> None:
+        """End."""

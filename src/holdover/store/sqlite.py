@@ -400,6 +400,9 @@ class SQLiteStore:
 
         return await self._writer.run(work)
 
+    async def identity(self) -> str:
+        return self._read(sqlite_files.identity)
+
     async def list_parts(self, upload_id: str) -> Sequence[Part]:
         return self._read(lambda reader: sqlite_files.parts(reader, upload_id))
 

@@ -36,6 +36,7 @@ PARTS = _statements["parts"]
 WRITE_UPLOAD = _statements["write_upload"]
 DROP_PARTS = _statements["drop_parts"]
 NAMED_DIGESTS = _statements["named_digests"]
+IDENTITY = _statements["identity"]
 
 
 def insert(connection: sqlite3.Connection, each: NewObject, now: float) -> None:
@@ -108,3 +109,9 @@ def named_digests(connection: sqlite3.Connection, digests: Sequence[str]) -> set
     """Return those of the digests that a row has."""
     asked = msgspec.json.encode(list(digests)).decode()
     return {row[0] for row in connection.execute(NAMED_DIGESTS, (asked,))}
+
+
+def identity(connection: sqlite3.Connection) -> str:
+    """Return the name of the database."""
+    name: str = connection.execute(IDENTITY).fetchone()[0]
+    return name

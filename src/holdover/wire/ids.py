@@ -20,6 +20,8 @@ PREFIXES: dict[str, str] = {
     "vector_store": "vs_",
     "vector_store_file": "file-",
     "batch": "vsfb_",
+    "upload": "upload_",
+    "upload_part": "part_",
 }
 
 #: The noun in "No … found with id", by kind.
@@ -34,6 +36,8 @@ NOUNS: dict[str, str] = {
     "vector_store": "vector store",
     "vector_store_file": "file",
     "batch": "vector store file batch",
+    "upload": "upload",
+    "upload_part": "part",
 }
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -58,6 +62,11 @@ def new_file_batch_id(entropy: Entropy = os.urandom) -> str:
     import uuid
 
     return f"vsfb_{uuid.UUID(bytes=entropy(16), version=4).hex}"
+
+
+def new_upload_id(kind: str, entropy: Entropy = os.urandom) -> str:
+    """Return a new id of an upload or of a part of one: its prefix and 32 hexadecimal digits."""
+    return PREFIXES[kind] + entropy(16).hex()
 
 
 def new_request_id(entropy: Entropy = os.urandom) -> str:

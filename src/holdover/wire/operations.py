@@ -15,12 +15,14 @@ from typing import Any
 import msgspec
 
 from .assistants import Assistant, AssistantDeleted, CreateAssistant, ModifyAssistant
+from .files import MAX_FILE_BYTES, CreateFile, FileDeleted, FileObject, FileQuery
 from .messages import CreateMessage, Message, MessageDeleted, MessageQuery, ModifiedMessage, ModifyMessage
 from .models import ModelDeleted, ModelList, ModelObject
 from .pages import ListPage, PageQuery
 from .runs import CancelRun, CreateRun, CreateThreadAndRun, ModifyRun, Run, SubmitToolOutputs
 from .steps import IncludeQuery, RunStep, StepPageQuery
 from .threads import CreateThread, ModifyThread, Thread, ThreadDeleted, ThreadQuery
+from .uploads import MAX_PART_BYTES, AddUploadPart, CancelUpload, CompleteUpload, CreateUpload, Upload, UploadPart
 from .vector_stores import (
     CancelFileBatch,
     CreateFileBatch,
@@ -40,6 +42,13 @@ from .vector_stores import (
 )
 
 
+class FormFile(msgspec.Struct, frozen=True):
+    """The field of a form that holds bytes, and how many these may be."""
+
+    name: str
+    limit_bytes: int
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One operation.
 
@@ -51,7 +60,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         summary: One sentence.
         kind: The kind of object it is about (`holdover.wire.ids`), ``None`` where ids have no prefix.
         query, body: Records that its parameters and body are decoded into, or ``None``.
-        reply: The record it answers with.
+        file: The field that holds bytes, where the body is a form (``multipart/form-data``); ``body`` is the record of
+            the form's other fields then. Other bodies are JSON.
+        reply: The record it answers with, in JSON; or ``bytes``, where it answers with bytes as they are.
         creates: Whether doing it twice makes two objects, so that it needs an ``Idempotency-Key`` to be repeated.
         ended: Whether the hosted service stopped answering it on 2026-08-26.
         streams: Whether it can answer with events: where the body asks for them, or always if there is none.
@@ -67,6 +78,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     kind: str | None = None
     query: Any = None
     body: Any = None
+    file: FormFile | None = None
     reply: Any
     creates: bool = False
     ended: bool = True
@@ -352,6 +364,114 @@ OPERATIONS: tuple[Operation, ...] = (
         kind="step",
         query=IncludeQuery,
         reply=RunStep,
+    ),
+    Operation(
+        name="create_file",
+        group="files",
+        method="POST",
+        path="/files",
+        command="upload",
+        summary="Upload a file of up to 512 MB.",
+        body=CreateFile,
+        file=FormFile("file", MAX_FILE_BYTES),
+        reply=FileObject,
+        creates=True,
+        ended=False,
+    ),
+    Operation(
+        name="list_files",
+        group="files",
+        method="GET",
+        path="/files",
+        command="list",
+        summary="Return a list of files, page by page.",
+        kind="file",
+        query=FileQuery,
+        reply=ListPage[FileObject],
+        ended=False,
+    ),
+    # No kind: an id that is none of a file's gets the same answer as one of a file that is not there, as recorded.
+    Operation(
+        name="retrieve_file",
+        group="files",
+        method="GET",
+        path="/files/{file_id}",
+        command="show",
+        summary="Retrieve what is known of a file.",
+        reply=FileObject,
+        ended=False,
+    ),
+    Operation(
+        name="delete_file",
+        group="files",
+        method="DELETE",
+        path="/files/{file_id}",
+        command="delete",
+        summary="Delete a file, and take it out of all that names it.",
+        reply=FileDeleted,
+        ended=False,
+    ),
+    Operation(
+        name="download_file",
+        group="files",
+        method="GET",
+        path="/files/{file_id}/content",
+        command="download",
+        summary="Return the content of a file.",
+        reply=bytes,
+        ended=False,
+    ),
+    Operation(
+        name="create_upload",
+        group="uploads",
+        method="POST",
+        path="/uploads",
+        command="create",
+        summary="Begin to upload a file of up to 8 GB in parts.",
+        kind="upload",
+        body=CreateUpload,
+        reply=Upload,
+        creates=True,
+        ended=False,
+    ),
+    Operation(
+        name="add_upload_part",
+        group="uploads",
+        method="POST",
+        path="/uploads/{upload_id}/parts",
+        command="add",
+        summary="Add a part of up to 64 MB to an upload.",
+        kind="upload",
+        body=AddUploadPart,
+        file=FormFile("data", MAX_PART_BYTES),
+        reply=UploadPart,
+        creates=True,
+        ended=False,
+    ),
+    Operation(
+        name="complete_upload",
+        group="uploads",
+        method="POST",
+        path="/uploads/{upload_id}/complete",
+        command="complete",
+        summary="Make the parts of an upload a file.",
+        kind="upload",
+        body=CompleteUpload,
+        reply=Upload,
+        creates=True,
+        ended=False,
+    ),
+    Operation(
+        name="cancel_upload",
+        group="uploads",
+        method="POST",
+        path="/uploads/{upload_id}/cancel",
+        command="cancel",
+        summary="Give an upload up; its parts go away.",
+        kind="upload",
+        body=CancelUpload,
+        reply=Upload,
+        ended=False,
     ),
     Operation(
         name="create_vector_store",

@@ -165,6 +165,23 @@ def mutually_exclusive(path: str, names: Iterable[str]) -> Refused:
     )
 
 
+def no_such_purpose(value: str, purposes: Sequence[str]) -> Refused:
+    listed = ", ".join(f"'{each}'" for each in purposes)
+    return Refused(f"'{shortened(value)}' is not one of [{listed}] - 'purpose'", param="purpose")  # observed
+
+
+def missing_field(name: str) -> Refused:
+    # In the manner of the one above, which is that of the same checker of forms.
+    return Refused(f"'{name}' is a required property", param=name)
+
+
+def unreadable_form() -> Refused:
+    return Refused(
+        "We could not read the form in the body of your request: it is not whole, or not multipart/form-data as its "
+        "content type says."
+    )
+
+
 def shortened(value: str, limit: int = 200) -> str:
     """Keep an answer short, whatever was sent."""
     return value if len(value) <= limit else value[:limit] + "…"

@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from . import refusals
 from .assistants import CreateAssistant, ModifyAssistant
+from .files import PURPOSES, CreateFile
 from .ids import PREFIXES
 from .messages import CreateMessage, ImageFilePart, MessageQuery
 from .pages import PageQuery
@@ -26,6 +27,7 @@ from .refusals import Refused
 from .runs import CreateRun, CreateThreadAndRun, SubmitToolOutputs
 from .threads import CreateThread, ModifyThread
 from .tools import CodeInterpreterResources, NewToolResources, ToolResources
+from .uploads import CompleteUpload, CreateUpload
 from .vector_stores import (
     ChunkingStrategy,
     CreateFileBatch,
@@ -352,6 +354,20 @@ def _join(path: str, key: str) -> str:
 # ---------------------------------------------------------------- rules that span more than one field
 
 
+def _check_purpose(body: CreateFile | CreateUpload) -> None:
+    if body.purpose not in PURPOSES:
+        raise refusals.no_such_purpose(body.purpose, PURPOSES)
+
+
+def _check_parts(body: CompleteUpload) -> None:
+    _check_ids("part_ids", body.part_ids, "upload_part")
+    if len(set(body.part_ids)) < len(body.part_ids):
+        repeated = next(each for index, each in enumerate(body.part_ids) if each in body.part_ids[:index])
+        raise refusals.repeated_parameter(f"part_ids[{body.part_ids.index(repeated)}]")
+    if body.md5 and not re.fullmatch(r"[0-9a-fA-F]{32}", body.md5):
+        raise refusals.string_off_pattern("md5", "^[0-9a-fA-F]{32}$")
+
+
 def _check_message_query(query: MessageQuery) -> None:
     if query.run_id is not UNSET:
         check_id("run_id", query.run_id, "run")
@@ -481,6 +497,9 @@ _RULES: dict[Any, Any] = {
     CreateVectorStore: _check_vector_store,
     CreateVectorStoreFile: _check_vector_store_file,
     CreateFileBatch: _check_file_batch,
+    CreateFile: _check_purpose,
+    CreateUpload: _check_purpose,
+    CompleteUpload: _check_parts,
 }
 
 __all__ = ["PageQuery", "Refused", "check_id", "decode_body", "decode_query", "from_plain", "parse_json"]

@@ -62,3 +62,8 @@ CREATE TABLE thread_files (
 );
 
 CREATE INDEX thread_files_by_owner ON thread_files (owner);
+
+-- Tells this database from all others: the bytes of its files are kept apart under this name.
+CREATE TABLE identity (name text NOT NULL);
+
+INSERT INTO identity (name) VALUES (replace(gen_random_uuid()::text, '-', ''));

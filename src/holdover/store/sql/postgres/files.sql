@@ -55,3 +55,6 @@ DELETE FROM {users} WHERE owner = :owner
 -- Whoever is changing one of them may be about to name the file: they are waited for, and then keep their new content.
 SELECT {table}.id, {table}.document FROM {users} AS named JOIN {table} ON {table}.id = named.owner
 WHERE named.file_id = :file_id ORDER BY {table}.seq FOR NO KEY UPDATE OF {table}
+
+-- name: identity
+SELECT name FROM identity

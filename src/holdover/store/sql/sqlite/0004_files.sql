@@ -65,3 +65,8 @@ CREATE TABLE thread_files (
 ) WITHOUT ROWID;
 
 CREATE INDEX thread_files_by_owner ON thread_files (owner);
+
+-- Tells this database from all others: the bytes of its files are kept apart under this name.
+CREATE TABLE identity (name TEXT NOT NULL);
+
+INSERT INTO identity (name) VALUES (lower(hex(randomblob(16))));

@@ -41,3 +41,6 @@ DELETE FROM {users} WHERE owner = ?
 
 -- name: users_of_file
 SELECT {table}.id, {table}.document FROM {users} AS named JOIN {table} ON {table}.id = named.owner WHERE named.file_id = ?
+
+-- name: identity
+SELECT name FROM identity
