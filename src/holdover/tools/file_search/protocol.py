@@ -7,13 +7,27 @@ returns is written by whoever asked, in the transaction that completes the file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+
+from .failures import Unreadable as Unreadable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
 
 Attributes = Mapping[str, str | float | bool]
 #: Says whether a file with these attributes is to be searched.
 Accepts = Callable[[Attributes], bool]
+
+#: Endings of the names of files that can be read; `Indexer.index` refuses others, too, but late.
+ENDINGS = frozenset(
+    (".c", ".cpp", ".cs", ".css", ".csv", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf", ".php")
+    + (".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt", ".xlsx")
+)
 
 #: The wire's defaults for the size of chunks and how much of one the next repeats.
 MAX_CHUNK_SIZE_TOKENS = 800
@@ -42,18 +56,6 @@ class Indexed(msgspec.Struct, frozen=True):
     text: str
     chunks: list[Chunk]
     usage_bytes: int
-
-
-class Unreadable(Exception):
-    """A file has no text that could be searched. The code and the message are the wire's ``last_error``."""
-
-    def __init__(self, code: Literal["server_error", "unsupported_file", "invalid_file"], message: str) -> None:
-        super().__init__(message)
-        self.code: Literal["server_error", "unsupported_file", "invalid_file"] = code
-        self.message = message
-
-    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str]]:
-        return type(self), (self.code, self.message)
 
 
 class Indexer(Protocol):
@@ -138,7 +140,20 @@ class SearchError(Exception):
     """A search could not be carried out; the message can be shown."""
 
 
-# ---------------------------------------------------------------------------------- what a store gives
+# ------------------------------------------------------------------------------- what is asked of others
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of length 1; `holdover.models.embedding.Embedder` says more."""
+
+    @property
+    def identity(self) -> str: ...
+    @property
+    def max_tokens(self) -> int: ...
+
+    async def embed_passages(self, texts: Sequence[str]) -> Vectors: ...
+
+    async def embed_queries(self, texts: Sequence[str]) -> Vectors: ...
 
 
 class IndexedFile(Protocol):
