@@ -5,18 +5,20 @@ Source: the guide to file search, as of 2025, for how long a run waits; the host
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
 from holdover.errors import BadRequestError
 from holdover.store.protocol import Modification, Store
+from holdover.tools.file_search.protocol import ENDINGS
 from holdover.wire.assistants import Assistant
 from holdover.wire.files import FileObject
 from holdover.wire.runs import Run
 from holdover.wire.threads import Thread
 from holdover.wire.tools import ToolResources
-from holdover.wire.vector_stores import DAY_S, SEARCHABLE, VectorStore, VectorStoreExpiresAfter, extension
+from holdover.wire.vector_stores import DAY_S, VectorStore, VectorStoreExpiresAfter
 
 from .core import Core, encode, not_found
 
@@ -43,9 +45,14 @@ def is_expired(store: VectorStore, now: float) -> bool:
     return store.expires_at is not None and now >= store.expires_at
 
 
+def ending(file_name: str) -> str:
+    """Return what a file's name ends with, from its last point on, in small letters; nothing where it has none."""
+    return os.path.splitext(file_name.replace("\\", "/"))[1].lower()
+
+
 def unsupported(names: Iterable[str], param: str) -> BadRequestError | None:
     """Return the hosted API's refusal of files that cannot be searched, ``None`` if all can."""
-    refused = sorted({extension(each) or "none" for each in names} - SEARCHABLE)
+    refused = sorted({ending(each) or "none" for each in names} - ENDINGS)
     if not refused:
         return None
     listed = ", ".join(refused)

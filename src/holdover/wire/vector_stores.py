@@ -6,7 +6,6 @@ batch's list its entries have no ``chunking_strategy`` and no ``attributes``, as
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
@@ -25,19 +24,6 @@ MAX_QUERIES = 64
 MAX_QUERY_CHARS = 32_768
 
 DAY_S = 86_400
-
-#: Names of files that can be searched end with one of these, whatever their case. The hosted API refused the last two.
-# fmt: off
-SEARCHABLE = frozenset((
-    ".c", ".cpp", ".cs", ".css", ".doc", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf", ".php",
-    ".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt", ".csv", ".xlsx",
-))
-# fmt: on
-
-
-def extension(file_name: str) -> str:
-    """Return what a file's name ends with, from its last point on, in small letters; nothing where it has none."""
-    return PurePosixPath(file_name.replace("\\", "/")).suffix.lower()
 
 
 # ------------------------------------------------------------------------------------------- how files are cut
