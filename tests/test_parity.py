@@ -32,7 +32,7 @@ GROUPS = dict.fromkeys(operation.group for operation in OPERATIONS)
 #: What clients have besides operations.
 OF_CLIENTS = {"close", "request"}
 #: What is made of several operations, and is there as a function and as a method like these.
-HELPERS = {"run_and_wait", "wait_for_run", "wait_for_vector_store"}
+HELPERS = {"run_and_wait", "save_file", "upload_in_parts", "wait_for_file", "wait_for_run", "wait_for_vector_store"}
 
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 each_streamed_operation = pytest.mark.parametrize(
@@ -119,10 +119,11 @@ def test_an_operations_function_and_methods_have_one_docstring_that_says_its_end
 
 
 def required(operation: Operation) -> list[str]:
-    """Return the members of the body without which it is refused."""
+    """Return the members of the body without which it is refused, the file of a form first."""
     if operation.body is None:
         return []
-    return [each.encode_name for each in msgspec.structs.fields(operation.body) if each.required]
+    file = [operation.file.name] if operation.file else []
+    return file + [each.encode_name for each in msgspec.structs.fields(operation.body) if each.required]
 
 
 def options_of(operation: Operation) -> set[str]:
@@ -131,6 +132,8 @@ def options_of(operation: Operation) -> set[str]:
     # Whether the answer is a stream says what is returned, so it is an argument that checkers see.
     own = {each.encode_name for each in msgspec.structs.fields(record)} - {"stream"} if record else set()
     streamed = set(calls.OF_EVENTS) if operation.streams else {"stream_to"} if record else set()
+    if operation.file is not None:
+        streamed |= {"filename", "on_progress"}  # what the file is called, and who is told how far it has got
     return (own - set(required(operation))) | streamed | set(calls.CALL_OPTIONS)
 
 
@@ -166,6 +169,15 @@ SAMPLES: dict[str, Any] = {
     "model": "gpt-4o",
     "role": "user",
     "content": "Hello.",
+    "file_id": "file-1",
+    "upload_id": "upload_1",
+    "file": b"Hello.",
+    "data": b"Hello.",
+    "purpose": "assistants",
+    "filename": "a.txt",
+    "bytes": 6,
+    "mime_type": "text/plain",
+    "part_ids": ["part_1"],
 }
 
 
@@ -190,12 +202,12 @@ class Recorder:
     """A transport that answers every request as the table says that the operation is answered."""
 
     def __init__(self, operation: Operation) -> None:
-        self.reply = sample(operation.reply)
+        self.reply = b"Hello." if operation.reply is bytes else sample(operation.reply)
         self.requests: list[Request] = []
 
     def send(self, request: Request) -> Response:
         self.requests.append(request)
-        return Response(200, {}, msgspec.json.encode(self.reply))
+        return Response(200, {}, self.reply if isinstance(self.reply, bytes) else msgspec.json.encode(self.reply))
 
     def close(self) -> None:
         return None
@@ -224,6 +236,9 @@ def test_a_method_sends_and_decodes_what_the_table_says(operation: Operation) ->
         assert (request.method, request.url) == (operation.method, f"http://127.0.0.1:8026/v1{path}")
         assert (request.body is None) is (operation.body is None)
         assert ("idempotency-key" in request.headers) is operation.creates
+    if operation.reply is bytes:
+        assert replies == [recorder.reply] * 2
+        return
     expected = (Page, AsyncPage) if get_origin(operation.reply) is ListPage else (operation.reply, operation.reply)
     assert tuple(type(reply) for reply in replies) == expected
     assert [reply.to_dict()["object"] for reply in replies] == [
@@ -312,12 +327,13 @@ def test_the_engine_has_a_method_for_every_operation(operation: Operation) -> No
     method = getattr(Engine, operation.name)
     assert inspect.iscoroutinefunction(method)
     names = list(inspect.signature(method).parameters)[1:]
-    given = [*operation.arguments, *(["query"] if operation.query else []), *(["body"] if operation.body else [])]
+    given = [*operation.arguments, *([operation.file.name] if operation.file else [])]
+    given += [*(["query"] if operation.query else []), *(["body"] if operation.body else [])]
     assert names == [*given, *(["retry_key"] if operation.creates else [])]
 
 
 def test_the_engine_has_no_other_operations() -> None:
-    assert public_methods(Engine) - {"start", "stop"} == NAMES
+    assert public_methods(Engine) - {"start", "stop", "receive", "sweep"} == NAMES
 
 
 # ------------------------------------------------------------------------------------- the document, the manual
@@ -383,7 +399,7 @@ def test_a_command_takes_the_options_of_its_operation(groups: dict[str, click.Gr
     names = {name for parameter in command.params for name in [parameter.name, *parameter.opts] if name}
     flags = {name.lstrip("-").replace("-", "_") for name in names}
     #: On the command line the receiver is the terminal, and a key's name is shorter.
-    said_otherwise = dict.fromkeys(calls.OF_EVENTS) | {
+    said_otherwise = dict.fromkeys([*calls.OF_EVENTS, "on_progress"]) | {
         "openai_api_key": "api_key",
         "openai_organization_key": "organization_key",
     }

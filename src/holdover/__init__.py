@@ -18,13 +18,22 @@ __version__ = "0.1.0"
 
 from .client import AsyncClient, Client, configure
 from .client.function_calls import function_tool
-from .client.functions import assistants, messages, runs, threads, vector_stores
+from .client.functions import assistants, files, messages, runs, threads, uploads, vector_stores
 from .client.functions.assistants import (
     create_assistant,
     delete_assistant,
     get_assistant,
     list_assistants,
     modify_assistant,
+)
+from .client.functions.files import (
+    create_file,
+    delete_file,
+    download_file,
+    list_files,
+    retrieve_file,
+    save_file,
+    wait_for_file,
 )
 from .client.functions.messages import (
     create_message,
@@ -53,6 +62,13 @@ from .client.functions.threads import (
     get_thread,
     list_threads,
     modify_thread,
+)
+from .client.functions.uploads import (
+    add_upload_part,
+    cancel_upload,
+    complete_upload,
+    create_upload,
+    upload_in_parts,
 )
 from .client.functions.vector_stores import (
     cancel_vector_store_file_batch,
@@ -96,11 +112,13 @@ from .errors import (
     UnprocessableEntityError,
 )
 from .wire.assistants import Assistant, AssistantDeleted
+from .wire.files import FileDeleted, FileObject
 from .wire.messages import Message, MessageDeleted
 from .wire.record import UNSET
 from .wire.runs import Run
 from .wire.steps import RunStep
 from .wire.threads import Thread, ThreadDeleted
+from .wire.uploads import Upload, UploadPart
 from .wire.vector_stores import FileBatch, SearchResults, VectorStore, VectorStoreFile
 
 if TYPE_CHECKING:
@@ -125,6 +143,8 @@ __all__ = [
     "Data",
     "Failure",
     "FileBatch",
+    "FileDeleted",
+    "FileObject",
     "Finish",
     "FunctionCallError",
     "HoldoverError",
@@ -144,27 +164,37 @@ __all__ = [
     "ThreadDeleted",
     "UnknownOptionError",
     "UnprocessableEntityError",
+    "Upload",
+    "UploadPart",
     "VectorStore",
     "VectorStoreFile",
+    "add_upload_part",
     "assistants",
     "cancel_run",
+    "cancel_upload",
     "cancel_vector_store_file_batch",
+    "complete_upload",
     "configure",
     "create_assistant",
+    "create_file",
     "create_message",
     "create_run",
     "create_thread",
     "create_thread_and_run",
+    "create_upload",
     "create_vector_store",
     "create_vector_store_file",
     "create_vector_store_file_batch",
     "delete_assistant",
+    "delete_file",
     "delete_message",
     "delete_model",
     "delete_thread",
     "delete_vector_store",
     "delete_vector_store_file",
+    "download_file",
     "embedded",
+    "files",
     "function_tool",
     "get_assistant",
     "get_message",
@@ -175,6 +205,7 @@ __all__ = [
     "get_vector_store_file",
     "get_vector_store_file_batch",
     "list_assistants",
+    "list_files",
     "list_files_in_vector_store_batch",
     "list_messages",
     "list_models",
@@ -189,15 +220,20 @@ __all__ = [
     "modify_run",
     "modify_thread",
     "modify_vector_store",
+    "retrieve_file",
     "retrieve_model",
     "retrieve_vector_store_file_content",
     "run_and_wait",
     "runs",
+    "save_file",
     "search_vector_store",
     "submit_tool_outputs_to_run",
     "threads",
     "update_vector_store_file_attributes",
+    "upload_in_parts",
+    "uploads",
     "vector_stores",
+    "wait_for_file",
     "wait_for_run",
     "wait_for_vector_store",
 ]

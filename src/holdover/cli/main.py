@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "threads": "holdover.cli.threads:threads",
     "messages": "holdover.cli.messages:messages",
     "runs": "holdover.cli.runs:runs",
+    "files": "holdover.cli.files:files",
+    "uploads": "holdover.cli.uploads:uploads",
     "models": "holdover.cli.models:models",
     "api": "holdover.cli.api:api",
     "doctor": "holdover.cli.doctor:doctor",

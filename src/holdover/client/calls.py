@@ -11,13 +11,14 @@ from typing import Any, TypeVar, cast
 import msgspec
 from msgspec import UNSET
 
-from holdover.errors import BadRequestError, UnknownOptionError
+from holdover.errors import APIStatusError, BadRequestError, UnknownOptionError
 from holdover.wire import ids
 from holdover.wire.operations import BY_NAME, Operation
 from holdover.wire.refusals import Refused, invalid_type, nested_too_deeply
 from holdover.wire.strict import MAX_DEPTH, check_id, from_plain
 
 from .exchange import Call
+from .uploading import Form, FormOptions, Progress, Source
 
 T = TypeVar("T")
 
@@ -33,7 +34,13 @@ OF_EVENTS = frozenset(("stream_to", "background", "functions", "on_function_erro
 
 
 def call(
-    name: str, *arguments: str, reply: type[T], options: Mapping[str, Any], given: Mapping[str, Any] | None = None
+    name: str,
+    *arguments: str,
+    reply: type[T],
+    options: Mapping[str, Any],
+    given: Mapping[str, Any] | None = None,
+    file: Source | None = None,
+    on_progress: Progress | None = None,
 ) -> Call[T]:
     """Return the call of an operation.
 
@@ -43,8 +50,10 @@ def call(
         reply: The record it answers with.
         options: What the caller passed by name.
         given: Members of the body that were passed by position.
+        file: What is sent in a form, of an operation that takes a file; ``on_progress`` is told how far it has got.
 
     Raises:
+        APIStatusError: The file is too large.
         UnknownOptionError: The operation takes no such option.
         BadRequestError: An option is outside its limits, or an id is of another kind.
     """
@@ -65,7 +74,7 @@ def call(
         path = _path(operation, arguments)
         if operation.query is not None:
             path += _query(operation, content)
-        body = None if operation.body is None else msgspec.json.encode(from_plain(content, operation.body))
+        body = None if operation.body is None else _body(operation, content, file, on_progress)
     except Refused as refused:
         raise BadRequestError(refused.message, param=refused.param, code=refused.code) from None
     except UnicodeEncodeError as error:
@@ -77,6 +86,7 @@ def call(
         method=operation.method,
         path=path,
         body=body,
+        content_type=body.content_type if isinstance(body, Form) else "application/json",
         decode=_decoder(cast(Any, reply)),
         creates=operation.creates,
         ended=operation.ended,
@@ -85,9 +95,26 @@ def call(
     )
 
 
+def _body(
+    operation: Operation, content: dict[str, Any], file: Source | None, on_progress: Progress | None
+) -> bytes | Form:
+    record = from_plain(content, operation.body)
+    if operation.file is None:
+        return msgspec.json.encode(record)
+    assert file is not None
+    if file.length > operation.file.limit_bytes:
+        raise APIStatusError(
+            f"The file is too large: it may have up to {operation.file.limit_bytes} bytes.",
+            status=413,
+            code="file_too_large",
+        )
+    pairs = [pair for name, value in content.items() for pair in _pairs(name, value)]
+    return Form(pairs, operation.file.name, file, on_progress)
+
+
 @cache
 def _decoder(reply: Any) -> Callable[[bytes], Any]:
-    return msgspec.json.Decoder(reply).decode
+    return bytes if reply is bytes else msgspec.json.Decoder(reply).decode
 
 
 @cache
@@ -102,7 +129,8 @@ def _unknown_option(operation: Operation, option: str, given: Mapping[str, Any])
 
     options = _options_of(operation)
     of_events = OF_EVENTS | {"stream"} if operation.streams else frozenset(["stream_to"] if options else [])
-    known = sorted({*CALL_OPTIONS, *options.difference(given), *of_events})
+    of_forms = FormOptions.__struct_fields__ if operation.file else ()
+    known = sorted({*CALL_OPTIONS, *options.difference(given), *of_events, *of_forms})
     nearest = get_close_matches(option, known, n=1, cutoff=0.5)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"it takes: {', '.join(known)}."
     return UnknownOptionError(f"{operation.name}() takes no option '{option}'; {hint}")

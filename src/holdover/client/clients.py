@@ -11,17 +11,28 @@ from holdover.settings import DEFAULT_TIMEOUT_S, ClientSettings, load_client_set
 
 from .assistants import AssistantMethods, AsyncAssistantMethods
 from .exchange import Call, Target, exchange_raw, run, run_async
+from .files import AsyncFileMethods, FileMethods
 from .messages import AsyncMessageMethods, MessageMethods
 from .models import AsyncModelMethods, ModelMethods
 from .runs import AsyncRunMethods, RunMethods
 from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
+from .uploads import AsyncUploadMethods, UploadMethods
 from .vector_stores import AsyncVectorStoreMethods, VectorStoreMethods
 
 DEFAULT_MAX_RETRIES = 2
 
 
-class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, VectorStoreMethods, ModelMethods):
+class Client(
+    AssistantMethods,
+    ThreadMethods,
+    MessageMethods,
+    RunMethods,
+    FileMethods,
+    UploadMethods,
+    VectorStoreMethods,
+    ModelMethods,
+):
     """A client of any service that speaks the wire.
 
     Args:
@@ -96,6 +107,8 @@ class AsyncClient(
     AsyncThreadMethods,
     AsyncMessageMethods,
     AsyncRunMethods,
+    AsyncFileMethods,
+    AsyncUploadMethods,
     AsyncVectorStoreMethods,
     AsyncModelMethods,
 ):

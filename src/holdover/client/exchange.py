@@ -31,6 +31,7 @@ from holdover.settings import ClientSettings
 from .transports import (
     AsyncIncoming,
     AsyncTransport,
+    Content,
     Incoming,
     Request,
     Response,
@@ -93,7 +94,8 @@ class Call(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
     method: str
     path: str
-    body: bytes | None = None
+    body: bytes | Content | None = None
+    content_type: str = "application/json"
     decode: Callable[[bytes], T]
     creates: bool = False
     ended: bool = True
@@ -146,7 +148,7 @@ class Target:
         if call.streams:
             headers["accept"] = "text/event-stream"
         if call.body is not None:
-            headers.setdefault("content-type", "application/json")
+            headers.setdefault("content-type", call.content_type)
         if call.creates:
             headers.setdefault("idempotency-key", f"holdover-{os.urandom(16).hex()}")
         return headers

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
+from holdover.wire.files import ExpiresAfter
 from holdover.wire.filters import Filter
 from holdover.wire.messages import Attachment, CreateMessage, NewPart
 from holdover.wire.models import KnownModel
@@ -25,6 +26,7 @@ from holdover.wire.vector_stores import (
 )
 
 from .streams import Receiver
+from .uploading import Progress
 
 #: A known model, completed by editors, or any other name.
 Model = KnownModel | str
@@ -122,7 +124,7 @@ class NewVectorStoreParam(TypedDict, total=False):
     metadata: Mapping[str, str] | None
 
 
-class ExpiresAfterParam(TypedDict):
+class ExpiryParam(TypedDict):
     anchor: Literal["last_active_at"]
     days: int
 
@@ -387,6 +389,70 @@ class IncludeOptions(StreamedCallOptions, total=False):
     include: Sequence[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None
 
 
+class ExpiresAfterParam(TypedDict):
+    anchor: Literal["created_at"]
+    seconds: int
+
+
+class _FormOptions(StreamedCallOptions, total=False):
+    filename: str | None
+    on_progress: Progress | None
+
+
+class CreateFileOptions(_FormOptions, total=False):
+    """Options of `create_file`."""
+
+    expires_after: ExpiresAfter | ExpiresAfterParam
+
+
+class AddUploadPartOptions(_FormOptions, total=False):
+    """Options of `add_upload_part`."""
+
+
+class FilePageOptions(StreamedCallOptions, total=False):
+    """Which part of the list of files is wanted."""
+
+    after: str | None
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    purpose: str | None
+
+
+class CreateUploadOptions(StreamedCallOptions, total=False):
+    """Options of `create_upload`."""
+
+    expires_after: ExpiresAfter | ExpiresAfterParam
+
+
+class CompleteUploadOptions(StreamedCallOptions, total=False):
+    """Options of `complete_upload`."""
+
+    md5: str | None
+
+
+class UploadInPartsOptions(CallOptions, total=False):
+    """Options of `upload_in_parts`."""
+
+    filename: str | None
+    mime_type: str | None
+    part_bytes: int | None
+    md5: str | None
+    expires_after: ExpiresAfter | ExpiresAfterParam
+    on_progress: Progress | None
+
+
+class WaitForFileOptions(CallOptions, total=False):
+    """Options of `wait_for_file`."""
+
+    poll_interval_s: float | None
+
+
+class SaveFileOptions(CallOptions, total=False):
+    """Options of `save_file`."""
+
+    on_progress: Progress | None
+
+
 ChunkingParam = ChunkingStrategy | AutoChunkingParam | StaticChunkingParam
 
 
@@ -395,7 +461,7 @@ class CreateVectorStoreOptions(StreamedCallOptions, total=False):
 
     chunking_strategy: ChunkingParam | None
     description: str | None
-    expires_after: VectorStoreExpiresAfter | ExpiresAfterParam | None
+    expires_after: VectorStoreExpiresAfter | ExpiryParam | None
     file_ids: Sequence[str] | None
     metadata: Mapping[str, str] | None
     name: str | None
@@ -404,7 +470,7 @@ class CreateVectorStoreOptions(StreamedCallOptions, total=False):
 class ModifyVectorStoreOptions(StreamedCallOptions, total=False):
     """Options of ``modify_vector_store``."""
 
-    expires_after: VectorStoreExpiresAfter | ExpiresAfterParam | None
+    expires_after: VectorStoreExpiresAfter | ExpiryParam | None
     metadata: Mapping[str, str] | None
     name: str | None
 

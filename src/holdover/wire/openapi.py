@@ -32,7 +32,7 @@ _ERROR = {
 def openapi_document(version: str) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the service."""
     requests = [record for each in OPERATIONS for record in (each.query, each.body) if record is not None]
-    replies = [each.reply for each in OPERATIONS]
+    replies = [each.reply for each in OPERATIONS if each.reply is not bytes]
     _, schemas = msgspec.json.schema_components([*requests, *replies], ref_template="#/components/schemas/{name}")
     strict = _reachable({record.__name__ for record in requests}, schemas)
     paths: dict[str, Any] = {}
@@ -83,7 +83,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "Done.",
-                "content": {"application/json": {"schema": _reference(operation.reply)}},
+                "content": _answer(operation),
             },
             "default": {
                 "description": "Refused or failed.",
@@ -92,11 +92,36 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         },
     }
     if operation.body is not None:
-        result["requestBody"] = {
-            "required": any(field.required for field in msgspec.structs.fields(operation.body)),
-            "content": {"application/json": {"schema": _reference(operation.body)}},
-        }
+        result["requestBody"] = _request_body(operation, schemas)
     return result
+
+
+def _answer(operation: Operation) -> dict[str, Any]:
+    if operation.reply is bytes:
+        return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    return {"application/json": {"schema": _reference(operation.reply)}}
+
+
+def _request_body(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    if operation.file is not None:
+        fields = schemas[operation.body.__name__]
+        content = {"type": "string", "format": "binary", "description": f"Up to {operation.file.limit_bytes} bytes."}
+        form = {
+            "type": "object",
+            "properties": {operation.file.name: content, **fields["properties"]},
+            "required": [operation.file.name, *fields["required"]],
+            "additionalProperties": False,
+        }
+        deep = {
+            name: {"style": "deepObject", "explode": True}
+            for name in fields["properties"]
+            if name not in fields["required"]
+        }
+        return {"required": True, "content": {"multipart/form-data": {"schema": form, "encoding": deep}}}
+    return {
+        "required": any(field.required for field in msgspec.structs.fields(operation.body)),
+        "content": {"application/json": {"schema": _reference(operation.body)}},
+    }
 
 
 def _path_parameter(operation: Operation, name: str) -> dict[str, Any]:

@@ -9,19 +9,33 @@ asgi.py      to an application in this process
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import msgspec
 
 
+class Content(Protocol):
+    """A body that is read while it is sent: ``length`` bytes. Each time that it is read, it begins anew."""
+
+    @property
+    def length(self) -> int: ...
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give it block by block; what this raises is raised by who sends it."""
+
+
 class Request(msgspec.Struct, frozen=True):
-    """What is sent. ``timeout_s`` bounds the whole attempt, in seconds; of a stream, every silence."""
+    """What is sent.
+
+    ``timeout_s`` bounds the whole attempt, in seconds; of a stream, every silence. A `Content` may take as long as it
+    takes: then it bounds the sending of each block, and the wait for the answer that follows.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
-    body: bytes | None
+    body: bytes | Content | None
     timeout_s: float
 
 

@@ -108,9 +108,11 @@ class _Conversation:
 
     def __init__(self, request: Request) -> None:
         address = urlsplit(request.url)
-        self._body = request.body or b""
+        body = request.body or b""
+        self._blocks = iter([body]) if isinstance(body, bytes) else body.blocks()
+        self._left = len(body) if isinstance(body, bytes) else body.length
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()]
-        headers += [(b"host", address.netloc.encode("latin-1")), (b"content-length", b"%d" % len(self._body))]
+        headers += [(b"host", address.netloc.encode("latin-1")), (b"content-length", b"%d" % self._left)]
         self.scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -135,10 +137,17 @@ class _Conversation:
 
     async def receive(self) -> Mapping[str, Any]:
         if not self._was_read:
-            self._was_read = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
+            block = await self._next_block()
+            self._left -= len(block)
+            self._was_read = self._left <= 0
+            return {"type": "http.request", "body": block, "more_body": not self._was_read}
         await self._has_left.wait()
         return {"type": "http.disconnect"}
+
+    async def _next_block(self) -> bytes:
+        if self._left <= HELD_BYTES:
+            return next(self._blocks, b"")
+        return await asyncio.to_thread(next, self._blocks, b"")  # it waits for a disk, perhaps
 
     async def send(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

@@ -132,17 +132,18 @@ def _proxy(url: str) -> Proxy:
 
 
 def encode(request: Request, route: Route, path: str) -> bytes:
-    """Return the bytes of a request."""
+    """Return the bytes of a request, without a body that is a `Content`."""
     proxy = route.proxy
     target = f"http://{route.authority}{path}" if proxy and not route.is_tls else path
     lines = [f"{request.method} {target} HTTP/1.1\r\nhost: {route.authority}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     if request.body is not None or request.method in _HAVE_BODIES:
-        lines.append(f"content-length: {len(request.body or b'')}")
+        body = request.body
+        lines.append(f"content-length: {len(body or b'') if body is None or isinstance(body, bytes) else body.length}")
     if proxy and not route.is_tls and proxy.authorization:
         lines.append(f"proxy-authorization: {proxy.authorization}")
     head = "\r\n".join(lines) + "\r\n\r\n"
-    return head.encode("latin-1") + (request.body or b"")
+    return head.encode("latin-1") + (request.body if isinstance(request.body, bytes) else b"")
 
 
 class Answer:

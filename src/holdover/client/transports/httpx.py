@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from . import AsyncIncoming, Incoming, Request, Response, TransportFailure
+from . import AsyncIncoming, Content, Incoming, Request, Response, TransportFailure
 
 
 class HttpxTransport:
@@ -57,13 +57,13 @@ class AsyncHttpxTransport:
 
     async def send(self, request: Request) -> Response:
         try:
-            answer = await self._client.request(**_arguments(request), follow_redirects=False)
+            answer = await self._client.request(**_arguments(request, can_await=True), follow_redirects=False)
         except Exception as error:
             raise _translated(error) from error
         return Response(answer.status_code, answer.headers, answer.content)
 
     async def stream(self, request: Request) -> AsyncIncoming:
-        built = self._client.build_request(**_arguments(request))
+        built = self._client.build_request(**_arguments(request, can_await=True))
         try:
             return _AsyncIncoming(await self._client.send(built, stream=True, follow_redirects=False))
         except Exception as error:
@@ -90,14 +90,25 @@ class _AsyncIncoming:
         await self._answer.aclose()
 
 
-def _arguments(request: Request) -> dict[str, Any]:
+def _arguments(request: Request, *, can_await: bool = False) -> dict[str, Any]:
+    body, headers = request.body, request.headers
+    if not isinstance(body, bytes | None):
+        headers = {**headers, "content-length": str(body.length)}
     return {
         "method": request.method,
         "url": request.url,
-        "headers": request.headers,
-        "content": request.body,
+        "headers": headers,
+        "content": body if isinstance(body, bytes | None) else _blocks(body) if can_await else body.blocks(),
         "timeout": request.timeout_s,
     }
+
+
+async def _blocks(content: Content) -> AsyncIterator[bytes]:
+    import asyncio
+
+    blocks = content.blocks()
+    while block := await asyncio.to_thread(next, blocks, b""):
+        yield block
 
 
 def _translated(error: Exception) -> Exception:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from . import AsyncIncoming, Request, Response, TransportFailure
+from . import AsyncIncoming, Content, Request, Response, TransportFailure
 from .http1 import (
     CONNECT_TIMEOUT_S,
     HAS_BODY,
@@ -62,12 +62,12 @@ class LoopTransport:
         connection = pool.take(route, loop.time())
         if connection is not None:
             try:
-                return pool, connection, await connection.exchange(request.method, data, deadline, is_enough)
+                return pool, connection, await connection.exchange(request, data, deadline, is_enough)
             except Gone:
                 if request.method not in SAFE:
                     raise
         connection = await self._open(route, loop, deadline)
-        return pool, connection, await connection.exchange(request.method, data, deadline, is_enough)
+        return pool, connection, await connection.exchange(request, data, deadline, is_enough)
 
     async def _open(self, route: Route, loop: asyncio.AbstractEventLoop, deadline: float) -> _Connection:
         try:
@@ -190,22 +190,46 @@ class _Connection(asyncio.Protocol):
         self._is_enough: Callable[[Answer], object] = IS_WHOLE
         self._failure: TransportFailure | None = None
         self._is_paused = False
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._transport: Any = None
         self._waiting: asyncio.Future[None] | None = None
 
     async def exchange(
-        self, method: str, data: bytes, deadline: float, is_enough: Callable[[Answer], object] = IS_WHOLE
+        self, request: Request, data: bytes, deadline: float, is_enough: Callable[[Answer], object] = IS_WHOLE
     ) -> Answer:
         """Send a request and wait until enough of the answer came.
 
         Raises:
             TransportFailure: It did not come; the connection is closed.
         """
+        answer = self._ask(request.method, data, is_enough)
+        if not isinstance(request.body, bytes | None):
+            await self._send(request.body, request.timeout_s)
+            deadline = self.loop.time() + request.timeout_s
+        await self._wait(deadline)
+        return answer
+
+    def _ask(self, method: str, data: bytes, is_enough: Callable[[Answer], object]) -> Answer:
         self.answer = answer = Answer(method)
         self._is_enough = is_enough
         self._transport.write(data)
-        await self._wait(deadline)
         return answer
+
+    async def _send(self, content: Content, timeout_s: float) -> None:
+        blocks = content.blocks()
+        try:
+            # Not read on the loop: it waits for a disk.
+            while not self.is_closed and (block := await asyncio.to_thread(next, blocks, b"")):
+                self._transport.write(block)
+                async with asyncio.timeout(timeout_s):
+                    await self._has_room.wait()
+        except TimeoutError as error:
+            self.abort()
+            raise TransportFailure("time ran out", was_sent=True, timed_out=True) from error
+        except BaseException:  # also what reading the content raises: half of it was sent
+            self.abort()
+            raise
 
     async def read(self, deadline: float) -> None:
         """Wait until there is more of the answer's body, or all of it.
@@ -227,7 +251,8 @@ class _Connection(asyncio.Protocol):
         Raises:
             OSError: The proxy does not, or the other side cannot be trusted.
         """
-        answer = await self.exchange("CONNECT", self.route.tunnel_request(), self.loop.time() + CONNECT_TIMEOUT_S)
+        answer = self._ask("CONNECT", self.route.tunnel_request(), IS_WHOLE)
+        await self._wait(self.loop.time() + CONNECT_TIMEOUT_S)
         answer.check_tunnel()
         self.answer = None
         self._transport = await self.loop.start_tls(
@@ -295,8 +320,15 @@ class _Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         self._end(None)
 
+    def pause_writing(self) -> None:
+        self._has_room.clear()
+
+    def resume_writing(self) -> None:
+        self._has_room.set()
+
     def connection_lost(self, error: Exception | None) -> None:
         self.is_closed = True
+        self._has_room.set()
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:

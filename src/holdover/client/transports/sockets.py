@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from . import Incoming, Request, Response, TransportFailure
+from . import Content, Incoming, Request, Response, TransportFailure
 from .http1 import (
     CONNECT_TIMEOUT_S,
     HAS_BODY,
@@ -63,12 +63,12 @@ class SocketTransport:
         connection = self._take(route)
         if connection is not None:
             try:
-                return connection, connection.exchange(request.method, data, deadline, is_enough)
+                return connection, connection.exchange(request, data, deadline, is_enough)
             except Gone:
                 if request.method not in SAFE:
                     raise
         connection = self._open(route, deadline)
-        return connection, connection.exchange(request.method, data, deadline, is_enough)
+        return connection, connection.exchange(request, data, deadline, is_enough)
 
     def _let_go(self, connection: _Connection, answer: Answer) -> None:
         """Keep a connection for other calls, if it can be used again."""
@@ -162,15 +162,34 @@ class _Connection:
         # A client need not be closed: what it kept open goes with it, and without a warning.
         self._close = weakref.finalize(self, opened.close)
 
-    def exchange(self, method: str, data: bytes, deadline: float, is_enough: Callable[[Answer], object]) -> Answer:
+    def exchange(self, request: Request, data: bytes, deadline: float, is_enough: Callable[[Answer], object]) -> Answer:
         """Send a request and wait until enough of the answer came.
 
         Raises:
             TransportFailure: It did not come; the connection is closed.
         """
-        answer = Answer(method)
+        answer = Answer(request.method)
+        if not isinstance(request.body, bytes | None):
+            self._send(data, request.body, request.timeout_s)
+            data, deadline = b"", time.monotonic() + request.timeout_s
         self.receive(answer, deadline, is_enough, data)
         return answer
+
+    def _send(self, head: bytes, content: Content, timeout_s: float) -> None:
+        try:
+            self._socket.settimeout(timeout_s)
+            self._socket.sendall(head)
+            for block in content.blocks():
+                try:
+                    self._socket.sendall(block)
+                except (BrokenPipeError, ConnectionResetError):
+                    return  # it was answered before it was whole, perhaps: that is seen next
+        except TimeoutError as error:
+            self.close()
+            raise TransportFailure("time ran out", was_sent=True, timed_out=True) from error
+        except BaseException:  # also what reading the content raises: half of it was sent
+            self.close()
+            raise
 
     def receive(
         self, answer: Answer, deadline: float, is_enough: Callable[[Answer], object], asking: bytes = b""
