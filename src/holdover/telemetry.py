@@ -18,6 +18,8 @@ EVENTS: dict[str, str] = {
     "server.failure": "request_id, error: a request failed for a reason of the service's own.",
     "model.failure": "model, run_id, error: a model could not answer.",
     "model.retry": "model, run_id, error, seconds: a model is asked again, after so long.",
+    "endpoint.failure": "what, reason: an endpoint beside the models (the embedder, the reranker) could not be used.",
+    "endpoint.retry": "what, reason, seconds: such an endpoint is asked again, after so long.",
     "run.end": "run_id, status, seconds: a run ended here, so long after this process began with it.",
     "run.failure": "run_id, error: a run could not be driven on for a reason of the service's own.",
     "search.rerank_failure": "error: the reranker could not be asked; results stay as they were.",
