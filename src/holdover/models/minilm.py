@@ -17,9 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdover.errors import ConfigurationError
+from holdover.errors import ConfigurationError, InternalServerError
 
-from .embedding import EmbeddingError, normalized, read_checked
+from .embedding import normalized, read_checked
 
 if TYPE_CHECKING:
     from .embedding import Vectors
@@ -53,7 +53,7 @@ def is_available() -> bool:
 
 
 class MiniLM:
-    """Embeds with all-MiniLM-L6-v2. See `holdover.models.embedding.Embedder`.
+    """Embeds with all-MiniLM-L6-v2. See `holdover.tools.file_search.protocol.Embedder`.
 
     It is loaded at the first call, or by `load`.
     """
@@ -90,7 +90,7 @@ class MiniLM:
             try:
                 await self.load()
             except ConfigurationError as error:
-                raise EmbeddingError(str(error)) from error
+                raise InternalServerError(str(error)) from error
         model = self._model
         assert model is not None
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)

@@ -108,11 +108,12 @@ def _text(file: IO[bytes]) -> str:
         if content.startswith(mark):
             return _decoded(content[len(mark) :], encoding)
     with contextlib.suppress(UnicodeDecodeError):
-        text = content.decode()
-        if _is_readable(text):
-            return text
-    if (encoding := _wide(content)) is not None:
-        wide = _decoded(content, encoding)
+        narrow = content.decode()
+        if _is_readable(narrow):
+            return narrow
+    wide_encoding = _wide(content)
+    if wide_encoding is not None:
+        wide = _decoded(content, wide_encoding)
         if _is_readable(wide):
             return wide
     return _guessed(content)

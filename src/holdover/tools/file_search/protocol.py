@@ -25,8 +25,10 @@ Accepts = Callable[[Attributes], bool]
 
 #: Endings of the names of files that can be read; `Indexer.index` refuses others, too, but late.
 ENDINGS = frozenset(
-    (".c", ".cpp", ".cs", ".css", ".csv", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf", ".php")
-    + (".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt", ".xlsx")
+    (
+        *(".c", ".cpp", ".cs", ".css", ".csv", ".docx", ".go", ".html", ".java", ".js", ".json"),
+        *(".md", ".pdf", ".php", ".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt", ".xlsx"),
+    )
 )
 
 #: The wire's defaults for the size of chunks and how much of one the next repeats.
@@ -132,28 +134,52 @@ class Searcher(Protocol):
         Files that ``accepts`` refuses are left out before anything is ranked.
 
         Raises:
-            SearchError: The queries could not be embedded.
+            InternalServerError: The queries could not be embedded, or the database refused.
         """
-
-
-class SearchError(Exception):
-    """A search could not be carried out; the message can be shown."""
 
 
 # ------------------------------------------------------------------------------- what is asked of others
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors of length 1; `holdover.models.embedding.Embedder` says more."""
+    """Turns texts into vectors.
+
+    Attributes:
+        identity: Names model and version. Vectors of two identities cannot be compared.
+        max_tokens: How much of a text counts at most, in tokens; what goes beyond is not seen.
+    """
 
     @property
     def identity(self) -> str: ...
     @property
     def max_tokens(self) -> int: ...
 
-    async def embed_passages(self, texts: Sequence[str]) -> Vectors: ...
+    async def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Return a vector for each text, float32 of shape ``(texts, dimensions)``, each of length 1 (or 0).
 
-    async def embed_queries(self, texts: Sequence[str]) -> Vectors: ...
+        Raises:
+            InternalServerError: It could not be done. The message can be shown.
+        """
+
+    async def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """The same for questions, which do not wait for passages."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class Reranker(Protocol):
+    """Looks at a question and passages together, and says how well they fit."""
+
+    async def rerank(self, query: str, passages: Sequence[str]) -> Sequence[float]:
+        """Return how well each passage answers, 0..1.
+
+        Raises:
+            InternalServerError: It could not be done.
+        """
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
 
 
 class IndexedFile(Protocol):
