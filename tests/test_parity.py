@@ -162,7 +162,6 @@ SAMPLES: dict[str, Any] = {
     "step_id": "step_1",
     "tool_outputs": [],
     "vector_store_id": "vs_1",
-    "file_id": "file-1",
     "batch_id": "vsfb_1",
     "query": "food",
     "attributes": {},

@@ -284,7 +284,7 @@ class VectorStoreMethods(Core):
 
         Source: listVectorStoreFiles.
         """
-        return self._streamed_pages(options, partial(self._page_of_files, "list_vector_store_files", vector_store_id))
+        return self._streamed_pages(options, partial(self._page_of_store_files, "list_vector_store_files", vector_store_id))
 
     def update_vector_store_file_attributes(
         self, vector_store_id: str, file_id: str, attributes: Attributes | None, **options: Unpack[StreamedCallOptions]
@@ -485,7 +485,7 @@ class VectorStoreMethods(Core):
         Source: listFilesInVectorStoreBatch.
         """
         return self._streamed_pages(
-            options, partial(self._page_of_files, "list_files_in_vector_store_batch", vector_store_id, batch_id)
+            options, partial(self._page_of_store_files, "list_files_in_vector_store_batch", vector_store_id, batch_id)
         )
 
     def wait_for_vector_store(self, vector_store_id: str, **options: Unpack[WaitForVectorStoreOptions]) -> VectorStore:
@@ -516,10 +516,10 @@ class VectorStoreMethods(Core):
         page = self._run(call("list_vector_stores", reply=ListPage[VectorStore], options=options))
         return Page(page, options, self._page_of_vector_stores)
 
-    def _page_of_files(self, *asked_and_options: Any) -> Page[VectorStoreFile]:
+    def _page_of_store_files(self, *asked_and_options: Any) -> Page[VectorStoreFile]:
         *asked, options = asked_and_options
         page = self._run(call(*asked, reply=ListPage[VectorStoreFile], options=options))
-        return Page(page, options, partial(self._page_of_files, *asked))
+        return Page(page, options, partial(self._page_of_store_files, *asked))
 
 
 class AsyncVectorStoreMethods(AsyncCore):
@@ -593,7 +593,7 @@ class AsyncVectorStoreMethods(AsyncCore):
         self, vector_store_id: str, **options: Unpack[VectorStoreFilePageOptions]
     ) -> AsyncPage[VectorStoreFile]:
         return await self._streamed_pages(
-            options, partial(self._page_of_files, "list_vector_store_files", vector_store_id)
+            options, partial(self._page_of_store_files, "list_vector_store_files", vector_store_id)
         )
 
     @same_docstring(VectorStoreMethods.update_vector_store_file_attributes)
@@ -668,7 +668,7 @@ class AsyncVectorStoreMethods(AsyncCore):
         self, vector_store_id: str, batch_id: str, **options: Unpack[VectorStoreFilePageOptions]
     ) -> AsyncPage[VectorStoreFile]:
         return await self._streamed_pages(
-            options, partial(self._page_of_files, "list_files_in_vector_store_batch", vector_store_id, batch_id)
+            options, partial(self._page_of_store_files, "list_files_in_vector_store_batch", vector_store_id, batch_id)
         )
 
     @same_docstring(VectorStoreMethods.wait_for_vector_store)
@@ -684,7 +684,7 @@ class AsyncVectorStoreMethods(AsyncCore):
         page = await self._run(call("list_vector_stores", reply=ListPage[VectorStore], options=options))
         return AsyncPage(page, options, self._page_of_vector_stores)
 
-    async def _page_of_files(self, *asked_and_options: Any) -> AsyncPage[VectorStoreFile]:
+    async def _page_of_store_files(self, *asked_and_options: Any) -> AsyncPage[VectorStoreFile]:
         *asked, options = asked_and_options
         page = await self._run(call(*asked, reply=ListPage[VectorStoreFile], options=options))
-        return AsyncPage(page, options, partial(self._page_of_files, *asked))
+        return AsyncPage(page, options, partial(self._page_of_store_files, *asked))
