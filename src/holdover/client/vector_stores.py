@@ -284,7 +284,9 @@ class VectorStoreMethods(Core):
 
         Source: listVectorStoreFiles.
         """
-        return self._streamed_pages(options, partial(self._page_of_store_files, "list_vector_store_files", vector_store_id))
+        return self._streamed_pages(
+            options, partial(self._page_of_store_files, "list_vector_store_files", vector_store_id)
+        )
 
     def update_vector_store_file_attributes(
         self, vector_store_id: str, file_id: str, attributes: Attributes | None, **options: Unpack[StreamedCallOptions]

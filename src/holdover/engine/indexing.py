@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from random import random
 from typing import Any, Literal, get_args
 
@@ -35,7 +34,7 @@ from holdover.store.protocol import (
     StoreFileChange,
     StoreFileRow,
 )
-from holdover.tools.file_search.protocol import Indexed, Indexer, Unreadable
+from holdover.tools.file_search.protocol import WORDS_ONLY, Indexed, Indexer, Unreadable
 from holdover.wire.files import FileObject
 from holdover.wire.vector_stores import DEFAULT_CHUNKING, FileError, FileStatus, VectorStoreFile
 
@@ -79,7 +78,11 @@ SWEEP_CHUNKS = 500
 #: How many files are put back at once when the embedder is another.
 OUTDATED = 200
 
+#: Files of so few chunks are embedded within seconds, and are not written twice for that.
+FEW = 16
+
 SORRY = "Sorry, something went wrong."
+REMEDY = "File search is not installed where this service runs: pip install 'holdover[search]'."
 LOST = f"The file was not indexed after {MAX_ATTEMPTS} attempts: its worker ended, or its content cannot be had."
 
 
@@ -239,6 +242,9 @@ class Indexing:
         except InternalServerError as error:
             # The database or the bytes cannot be had: the lease runs out, and whoever finds the file begins again.
             telemetry.emit("index.failure", file_id=row.id, store_id=row.store_id, error=error)
+        except ModuleNotFoundError as error:
+            telemetry.emit("index.failure", file_id=row.id, store_id=row.store_id, error=error)
+            await self._fail(row, epoch, FileError(code="server_error", message=REMEDY))
         except Unreadable as error:
             await self._fail(row, epoch, FileError(code=error.code, message=error.message))
         except Exception as error:
@@ -257,28 +263,19 @@ class Indexing:
             # It is indexed as it should be: attached again, it is only to be found by other attributes.
             await self._write(row, epoch, _found_by_other_attributes)
             return
-        async with self._blobs.local(digest) as path:
-            indexed = await self._indexer.index(path, name, **msgspec.structs.asdict(sizes))
-        if await self._write(row, epoch, partial(self._completed, name=name, chunking=chunking, indexed=indexed)):
-            self._told(row, "completed")
 
-    def _completed(self, row: StoreFileRow, *, name: str, chunking: str, indexed: Indexed) -> StoreFileChange | None:
-        embedder = self._indexer.identity
-        file = NewIndexedFile(
-            file_id=row.id,
-            file_name=name,
-            attributes=decode_file(row.document).attributes or {},
-            embedder=embedder,
-            text=indexed.text,
-        )
-        index = Index(
-            file=file,
-            chunks=[NewChunk(**msgspec.structs.asdict(each)) for each in indexed.chunks],
-            embedder=embedder,
-            chunking=chunking,
-            usage_bytes=indexed.usage_bytes,
-        )
-        return changed(row, "complete", attempts=0, index=index)
+        async def on_text(read: Indexed) -> None:
+            # What is there of it with vectors is found better than this.
+            if len(read.chunks) > FEW and row.embedder is None:
+                await self._write(row, epoch, lambda now: _found_by_words(now, new_index(now, read, name=name)))
+
+        async with self._blobs.local(digest) as path:
+            indexed = await self._indexer.index(path, name, **msgspec.structs.asdict(sizes), on_text=on_text)
+        how = {"name": name, "embedder": self._indexer.identity, "chunking": chunking}
+        if await self._write(
+            row, epoch, lambda now: changed(now, "complete", attempts=0, index=new_index(now, indexed, **how))
+        ):
+            self._told(row, "completed")
 
     async def _fail(self, row: StoreFileRow, epoch: int, error: FileError) -> None:
         with contextlib.suppress(InternalServerError):  # the lease runs out, and it is tried again
@@ -307,6 +304,8 @@ class Indexing:
 
     async def put_back_outdated(self) -> None:
         """Have files indexed again whose vectors another embedder made: they cannot be compared with its own."""
+        if self._indexer.identity == WORDS_ONLY:
+            return  # the vectors that there are will be good again when there is an embedder again
         count = 0
         while put_back := await self._store.change_store_files(
             "stale", outdated, limit=OUTDATED, of=self._indexer.identity
@@ -319,6 +318,33 @@ class Indexing:
     async def _sweep(self) -> None:
         if not await self._store.sweep_chunks(SWEEP_CHUNKS):
             await self._sleep(SWEEP_S * (0.75 + random() / 2))
+
+
+def new_index(
+    row: StoreFileRow, indexed: Indexed, *, name: str, embedder: str | None = None, chunking: str | None = None
+) -> Index:
+    """Return what is found of a file, by its words alone without an embedder."""
+    file = NewIndexedFile(
+        file_id=row.id,
+        file_name=name,
+        attributes=decode_file(row.document).attributes or {},
+        embedder=embedder or "",
+        text=indexed.text,
+    )
+    return Index(
+        file=file,
+        chunks=[NewChunk(**msgspec.structs.asdict(each)) for each in indexed.chunks],
+        embedder=embedder,
+        chunking=chunking,
+        usage_bytes=indexed.usage_bytes if embedder else 0,
+    )
+
+
+def _found_by_words(row: StoreFileRow, index: Index) -> StoreFileChange | None:
+    # It is all that there is of the file until it is completed; somebody may have cancelled it meanwhile.
+    if row.status != "in_progress":
+        return None
+    return StoreFileChange(status=row.status, document=row.document, lease="keep", index=index)
 
 
 def _found_by_other_attributes(row: StoreFileRow) -> StoreFileChange | None:

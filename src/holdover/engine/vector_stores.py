@@ -26,7 +26,7 @@ from holdover.store.protocol import (
     StoreFileRow,
     Tally,
 )
-from holdover.tools.file_search.protocol import Hit, Ranking, Searcher, SearchError
+from holdover.tools.file_search.protocol import Hit, Ranking, Searcher
 from holdover.wire import ids
 from holdover.wire.filters import accepts
 from holdover.wire.pages import PageQuery, splice_page
@@ -294,21 +294,19 @@ class VectorStoreOperations(FileChecks):
         Raises:
             NotFoundError: There is no such vector store.
             BadRequestError: It has expired.
+            InternalServerError: The query could not be embedded.
         """
         document = await self._live(vector_store_id)
         if self._searcher is None:
             raise InternalServerError("This service has nobody who searches.")
         queries = [body.query] if isinstance(body.query, str) else body.query
-        try:
-            hits = await self._searcher.search(
-                [vector_store_id],
-                queries,
-                limit=body.max_num_results or DEFAULT_RESULTS,
-                ranking=ranking_of(body.ranking_options),
-                accepts=accepts(body.filters) if body.filters else None,
-            )
-        except SearchError as error:
-            raise InternalServerError(f"The search could not be carried out: {error}") from error
+        hits = await self._searcher.search(
+            [vector_store_id],
+            queries,
+            limit=body.max_num_results or DEFAULT_RESULTS,
+            ranking=ranking_of(body.ranking_options),
+            accepts=accepts(body.filters) if body.filters else None,
+        )
         await touch(self._store, vector_store_id, document)
         return encode(SearchResults(search_query=queries, data=[result(each) for each in hits]))
 
