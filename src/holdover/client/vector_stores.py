@@ -436,7 +436,7 @@ class VectorStoreMethods(Core):
         )
 
     def cancel_vector_store_file_batch(
-        self, vector_store_id: str, batch_id: str, **options: Unpack[CallOptions]
+        self, vector_store_id: str, batch_id: str, **options: Unpack[StreamedCallOptions]
     ) -> FileBatch:
         """Cancel what is left of a batch of files; one that is finished stays as it is.
 
@@ -445,6 +445,7 @@ class VectorStoreMethods(Core):
         Args:
             vector_store_id: The vector store's id.
             batch_id: The batch's id.
+            stream_to: Also receives the batch.
             openai_api_key, openai_organization_key, base_url, timeout_s: For this call instead of the client's.
 
         Raises:
@@ -454,8 +455,11 @@ class VectorStoreMethods(Core):
 
         Source: cancelVectorStoreFileBatch.
         """
-        return self._run(
-            call("cancel_vector_store_file_batch", vector_store_id, batch_id, reply=FileBatch, options=options)
+        return self._streamed(
+            options,
+            lambda rest: self._run(
+                call("cancel_vector_store_file_batch", vector_store_id, batch_id, reply=FileBatch, options=rest)
+            ),
         )
 
     def list_files_in_vector_store_batch(
@@ -659,10 +663,13 @@ class AsyncVectorStoreMethods(AsyncCore):
 
     @same_docstring(VectorStoreMethods.cancel_vector_store_file_batch)
     async def cancel_vector_store_file_batch(
-        self, vector_store_id: str, batch_id: str, **options: Unpack[CallOptions]
+        self, vector_store_id: str, batch_id: str, **options: Unpack[StreamedCallOptions]
     ) -> FileBatch:
-        return await self._run(
-            call("cancel_vector_store_file_batch", vector_store_id, batch_id, reply=FileBatch, options=options)
+        return await self._streamed(
+            options,
+            lambda rest: self._run(
+                call("cancel_vector_store_file_batch", vector_store_id, batch_id, reply=FileBatch, options=rest)
+            ),
         )
 
     @same_docstring(VectorStoreMethods.list_files_in_vector_store_batch)

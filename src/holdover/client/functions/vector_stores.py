@@ -136,7 +136,9 @@ def get_vector_store_file_batch(vector_store_id: str, batch_id: str, **options: 
 
 
 @same_docstring(Client.cancel_vector_store_file_batch)
-def cancel_vector_store_file_batch(vector_store_id: str, batch_id: str, **options: Unpack[CallOptions]) -> FileBatch:
+def cancel_vector_store_file_batch(
+    vector_store_id: str, batch_id: str, **options: Unpack[StreamedCallOptions]
+) -> FileBatch:
     return default_client().cancel_vector_store_file_batch(vector_store_id, batch_id, **options)
 
 
