@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from holdover.errors import InternalServerError
 from . import chunking, tokens
 from .failures import MAX_TOKENS, TOO_LARGE, Unreadable
 from .parsing import Parsers
-from .protocol import CHUNK_OVERLAP_TOKENS, MAX_CHUNK_SIZE_TOKENS, Embedder, Indexed
+from .protocol import CHUNK_OVERLAP_TOKENS, MAX_CHUNK_SIZE_TOKENS, WORDS_ONLY, Chunk, Embedder, Indexed
 
 if TYPE_CHECKING:
     from .chunking import Span
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 #: Windows that are asked for at once; the embedder cuts them up further.
 PORTION = 64
-#: Names the absence of an embedder: files are found by their words only.
-WORDS_ONLY = "none"
+
+
+def _usage_bytes(chunks: list[Chunk]) -> int:
+    # As the hosted API counted: 1,045 for a file of 21 bytes, which is those and a vector of 256 float32.
+    return sum(len(chunk.text.encode()) + len(chunk.vector) for chunk in chunks)
 
 
 class FileIndexer:
@@ -47,6 +51,7 @@ class FileIndexer:
         *,
         max_chunk_size_tokens: int = MAX_CHUNK_SIZE_TOKENS,
         chunk_overlap_tokens: int = CHUNK_OVERLAP_TOKENS,
+        on_text: Callable[[Indexed], Awaitable[None]] | None = None,
     ) -> Indexed:
         """See `Indexer.index`."""
         size, overlap = max_chunk_size_tokens, chunk_overlap_tokens
@@ -56,6 +61,8 @@ class FileIndexer:
         spans = chunking.chunk_spans(text.count, size=size, overlap=overlap)
         chunks = await asyncio.to_thread(chunking.make_chunks, text, spans)
         if self._embedder is not None:
+            if on_text is not None:
+                await on_text(Indexed(text.text, chunks, _usage_bytes(chunks)))
             windows = chunking.window_spans(text.count, size=size, overlap=overlap, seen=self._embedder.max_tokens)
             vectors = await self._embed(self._embedder, text, windows)
             merged = await asyncio.to_thread(chunking.merge_windows, vectors, windows, spans)
@@ -63,9 +70,7 @@ class FileIndexer:
             chunks = [
                 msgspec.structs.replace(chunk, vector=row.tobytes()) for chunk, row in zip(chunks, rows, strict=True)
             ]
-        # As the hosted API counted: 1,045 for a file of 21 bytes, which is those and a vector of 256 float32.
-        usage_bytes = sum(len(chunk.text.encode()) + len(chunk.vector) for chunk in chunks)
-        return Indexed(text.text, chunks, usage_bytes)
+        return Indexed(text.text, chunks, _usage_bytes(chunks))
 
     async def close(self) -> None:
         """End the children that read files."""

@@ -6,7 +6,7 @@ returns is written by whoever asked, in the transaction that completes the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -30,6 +30,9 @@ ENDINGS = frozenset(
         *(".md", ".pdf", ".php", ".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt", ".xlsx"),
     )
 )
+
+#: An indexer's identity without an embedder: files are found by their words only.
+WORDS_ONLY = "none"
 
 #: The wire's defaults for the size of chunks and how much of one the next repeats.
 MAX_CHUNK_SIZE_TOKENS = 800
@@ -68,13 +71,20 @@ class Indexer(Protocol):
         """Who makes the vectors. Those of another cannot be compared with them: its files are to be indexed again."""
 
     async def index(
-        self, path: str, file_name: str, *, max_chunk_size_tokens: int, chunk_overlap_tokens: int
+        self,
+        path: str,
+        file_name: str,
+        *,
+        max_chunk_size_tokens: int,
+        chunk_overlap_tokens: int,
+        on_text: Callable[[Indexed], Awaitable[None]] | None = None,
     ) -> Indexed:
         """Read a file, cut its text into chunks and embed them.
 
         Args:
             path: Where its bytes are; its name there says nothing.
             file_name: What its owner calls it; the ending says what it is meant to be.
+            on_text: Told of the chunks when they have no vectors yet, which may take minutes to make.
 
         Raises:
             Unreadable: It cannot be indexed, and why. With ``server_error``, it may be tried again.
