@@ -108,9 +108,10 @@ def _vectors(answer: Any, count: int) -> Vectors | None:
         listed = sorted(answer["data"], key=lambda each: each["index"])
         if [each["index"] for each in listed] != list(range(count)):
             return None
-        vectors = np.asarray([each["embedding"] for each in listed], np.float32)
+        numbers = np.asarray([each["embedding"] for each in listed], np.float64)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    if vectors.ndim != 2 or not 0 < vectors.shape[1] <= MAX_DIMENSIONS or not np.isfinite(vectors).all():
+    # Numbers of embedders are small; what is beyond float32 is not one of theirs.
+    if numbers.ndim != 2 or not 0 < numbers.shape[1] <= MAX_DIMENSIONS or not (np.abs(numbers) < 1e30).all():
         return None
-    return vectors
+    return numbers.astype(np.float32)
