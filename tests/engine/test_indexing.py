@@ -263,6 +263,57 @@ async def test_a_file_that_is_attached_again_while_it_is_indexed_begins_anew(she
     assert (await shelf.look(store))["file_counts"]["in_progress"] == 1
 
 
+# ---------------------------------------------------------------------------------- found before it is done
+
+
+async def words(shelf: Shelf, store: dict[str, Any], word: str) -> int:
+    return len(await shelf.store.match_words(store["id"], word, limit=99))
+
+
+async def found_by_words(shelf: Shelf, store: dict[str, Any], word: str) -> None:
+    async with asyncio.timeout(10):
+        while not await words(shelf, store, word):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+async def test_a_long_file_is_found_by_its_words_before_its_vectors_are_made(shelf: Shelf) -> None:
+    file_id = await shelf.file("#elephant")
+    store = await shelf.vector_store(file_id)
+    await shelf.begin()
+    await found_by_words(shelf, store, "elephant")
+    file = await shelf.look_at(store, file_id)
+    assert (file["status"], file["usage_bytes"]) == ("in_progress", 0)
+    (indexed,) = await shelf.store.indexed_files(store["id"])
+    assert indexed.embedder == "", "it has no vectors that could be compared"
+
+
+async def test_what_is_found_of_a_file_goes_when_it_is_cancelled_or_lost_for_good(shelf: Shelf) -> None:
+    store = await shelf.vector_store()
+    batch = await shelf.batch(store, await shelf.file("#elephant"))
+    await shelf.begin()
+    await found_by_words(shelf, store, "elephant")
+    await shelf.cancel(batch)
+    assert await words(shelf, store, "elephant") == 0
+    await left(shelf)
+    other = await shelf.vector_store(await shelf.file("#giraffe"))
+    for _ in range(indexing.MAX_ATTEMPTS):
+        await shelf.begin()
+        await found_by_words(shelf, other, "giraffe")
+        await shelf.die()
+        shelf.clock.time += 11
+    await shelf.indexing.claim()
+    assert (await shelf.look(other))["file_counts"]["failed"] == 1
+    assert await words(shelf, other, "giraffe") == 0
+
+
+async def test_a_service_without_an_embedder_indexes_words_and_puts_no_vectors_out_of_use(shelf: Shelf) -> None:
+    store = await shelf.vector_store(await shelf.file("elephant"))
+    await shelf.index()
+    shelf.new_engine(Indexer("none"))
+    await shelf.indexing.put_back_outdated()
+    assert (await shelf.look(store))["status"] == "completed"
+
+
 # ------------------------------------------------------------------------------------------ indexed again
 
 
