@@ -43,7 +43,7 @@ class Clock:
 
 
 class Indexer:
-    """Makes one chunk of a text. One that begins with ``!`` is unreadable, ``?`` a fault, ``~`` endless, ``#`` long."""
+    """Makes one chunk of a text. One that begins with ``!`` is unreadable, ``%`` for now, ``?`` a fault, ``~`` endless, ``#`` long."""
 
     def __init__(self, identity: str = "e") -> None:
         self.identity = identity
@@ -69,6 +69,8 @@ class Indexer:
         match text[:1]:
             case "!":
                 raise Unreadable("invalid_file", text[1:])
+            case "%":
+                raise Unreadable("server_error", text[1:])
             case "?":
                 raise ZeroDivisionError(text)
             case "#":  # a long one, whose vectors never come

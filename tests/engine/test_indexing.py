@@ -121,6 +121,19 @@ async def test_a_fault_of_our_own_fails_the_file_and_is_told(shelf: Shelf) -> No
     assert isinstance(told[0], ZeroDivisionError)
 
 
+async def test_what_is_not_the_files_fault_is_tried_again_before_it_fails(shelf: Shelf) -> None:
+    file_id = await shelf.file("%The embedder is away.")
+    store = await shelf.vector_store(file_id)
+    for attempt in range(1, indexing.MAX_ATTEMPTS + 1):
+        await shelf.begin()
+        await until(lambda: not shelf.indexing._tasks)
+        status = (await shelf.look_at(store, file_id))["status"]
+        assert status == ("in_progress" if attempt < indexing.MAX_ATTEMPTS else "failed")
+        shelf.clock.time += 11
+    error = {"code": "server_error", "message": "The embedder is away."}
+    assert (await shelf.look_at(store, file_id))["last_error"] == error
+
+
 async def test_a_file_whose_worker_is_gone_is_indexed_by_another(shelf: Shelf) -> None:
     file_id = await shelf.file("~")
     store = await shelf.vector_store(file_id)

@@ -208,7 +208,8 @@ class Indexing:
         seq = given.row.seq
         if seq in self._tasks:
             self._tasks[seq][1].cancel()  # its lease ran out here, too
-        task = asyncio.create_task(self._index(given.row, given.epoch))
+        attempts = given.change.attempts if given.change is not None else None
+        task = asyncio.create_task(self._index(given.row, given.epoch, attempts or 0))
         self._tasks[seq] = (given.epoch, task)
 
         def forget(task: asyncio.Task[None]) -> None:
@@ -231,7 +232,7 @@ class Indexing:
 
     # ---------------------------------------------------------------------------------------------- one file
 
-    async def _index(self, row: StoreFileRow, epoch: int) -> None:
+    async def _index(self, row: StoreFileRow, epoch: int, attempts: int) -> None:
         """Index a file. Raises nothing but cancellation; a lease that is not given back runs out."""
         try:
             await self._complete(row, epoch)
@@ -246,6 +247,8 @@ class Indexing:
             telemetry.emit("index.failure", file_id=row.id, store_id=row.store_id, error=error)
             await self._fail(row, epoch, FileError(code="server_error", message=REMEDY))
         except Unreadable as error:
+            if error.code == "server_error" and attempts + 1 < MAX_ATTEMPTS:
+                return  # it is not the file's fault, and may pass: it is tried again when the lease has run out
             await self._fail(row, epoch, FileError(code=error.code, message=error.message))
         except Exception as error:
             telemetry.emit("index.failure", file_id=row.id, store_id=row.store_id, error=error)
