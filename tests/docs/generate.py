@@ -64,7 +64,8 @@ def _operation(operation: Operation) -> str:
     summary, _, rest = inspect.cleandoc(getattr(holdover.Client, operation.name).__doc__).partition("\n\n")
     said = dict(re.findall(r"(?ms)^(\w+):\s(.*?)(?=^\w+:\s|\Z)", rest))
     body = msgspec.structs.fields(operation.body) if operation.body is not None else ()
-    required = [*operation.arguments, *(each.encode_name for each in body if each.required)]
+    file = [operation.file.name] if operation.file else []
+    required = [*operation.arguments, *file, *(each.encode_name for each in body if each.required)]
     parts = [
         f"## {operation.name}\n\n{_flat(summary)}",
         f"`{operation.method} /v1{operation.path}`, in Python "
@@ -99,6 +100,8 @@ def _sentences(text: str) -> str:
 
 
 def _reply(operation: Operation) -> str:
+    if operation.reply is bytes:
+        return "the content, as it is"
     name = getattr(operation.reply, "__name__", "")
     if of := getattr(operation.reply, "__args__", ()):
         return f"a page of [{of[0].__name__}](#{of[0].__name__.lower()})"
@@ -289,7 +292,7 @@ _SITUATIONS: tuple[tuple[str, str, Provoke], ...] = (
     ("model that cannot be deleted", "ours", _asked("DELETE", "/models/gpt-4o")),
     ("id of another kind", "hosted", _asked("GET", "/assistants/thread_abc")),
     ("cursor of another kind", "elsewhere", _asked("GET", "/assistants?after=thread_abc")),
-    ("unknown path", "hosted", _asked("POST", "/files", "{}")),
+    ("unknown path", "hosted", _asked("POST", "/nothing", "{}")),
     ("wrong method", "elsewhere", _asked("PUT", "/assistants")),
     ("body is not JSON, or has a key twice", "hosted", _asked("POST", "/assistants", "{")),
     ("parameter missing", "hosted", _asked("POST", "/assistants", "{}")),

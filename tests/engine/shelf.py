@@ -43,7 +43,10 @@ class Clock:
 
 
 class Indexer:
-    """Makes one chunk of a text. One that begins with ``!`` is unreadable, ``%`` for now, ``?`` a fault, ``~`` endless, ``#`` long."""
+    """Makes one chunk of a text. One that begins with ``!`` is unreadable, with ``%`` for now.
+
+    With ``?`` it is a fault of our own, with ``~`` without end, with ``#`` long and without end.
+    """
 
     def __init__(self, identity: str = "e") -> None:
         self.identity = identity

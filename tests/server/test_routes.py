@@ -59,7 +59,7 @@ def test_models_are_listed_and_shown(shared_service: Service) -> None:
         ("GET", "/v2/assistants"),
         ("GET", "/assistants"),
         ("GET", "//"),
-        ("GET", "/v1/files"),
+        ("GET", "/v1/nothing"),
         ("GET", "/v1/threads/thread_1/runs/run_1/steps/step_1/files"),
         ("PUT", "/favicon.ico"),
         ("GET", "/v1/../v1/assistants"),

@@ -27,7 +27,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 json_objects = st.dictionaries(text, json_values, max_size=3)
 
-_ids = {"file_ids": "file", "vector_store_ids": "vector_store"}
+_ids = {"file_ids": "file", "vector_store_ids": "vector_store", "part_ids": "upload_part"}
 _id = {"file_id": "file", "assistant_id": "assistant"}
 
 
@@ -76,8 +76,11 @@ def _field(field: Any) -> st.SearchStrategy[Any]:
     if field.encode_name in _id and not _takes_null(field.type):
         return text.map(lambda rest: PREFIXES[_id[field.encode_name]] + rest)
     if field.encode_name in _ids:
-        ids = st.lists(text.map(lambda rest: PREFIXES[_ids[field.encode_name]] + rest), max_size=1)
+        least = getattr(field.type, "min_length", None) or 0
+        ids = st.lists(text.map(lambda rest: PREFIXES[_ids[field.encode_name]] + rest), min_size=least, max_size=1)
         return ids | st.none() if _takes_null(field.type) else ids
+    if field.encode_name == "md5":
+        return st.sampled_from([None, "0123456789abcdefABCDEF0123456789"])
     return _of(field.type)
 
 

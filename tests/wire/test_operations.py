@@ -66,6 +66,10 @@ def test_what_makes_an_object_can_be_repeated_safely() -> None:
         "create_run",
         "create_thread_and_run",
         "submit_tool_outputs_to_run",
+        "create_file",
+        "create_upload",
+        "add_upload_part",
+        "complete_upload",
     ]
 
 

@@ -95,8 +95,11 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
         (each["name"], each["in"], each["schema"], each.get("description", "")) for each in spec.get("parameters", ())
     ]
     body = spec.get("requestBody")
-    schema = body["content"]["application/json"]["schema"] if body else None
-    reply = spec["responses"]["200"]["content"]["application/json"]["schema"]
+    schema = _only(body["content"])["schema"] if body else None
+    rows += [
+        (name, "form", each, each.get("description", "")) for name, each in (schema or {}).get("properties", {}).items()
+    ]
+    reply = _only(spec["responses"]["200"]["content"])["schema"]
     return (
         f'<section id="{operation.name}"><h2><b class="{operation.method.lower()}">{operation.method}</b> '
         f"{html.escape(PREFIX + operation.path)}</h2><p>{html.escape(operation.summary)} "
@@ -106,6 +109,13 @@ def _operation(operation: Operation, document: dict[str, Any]) -> str:
         + (f"<p>Body: {_type(schema)}</p>" if schema else "")
         + f"<p>Answer: {_type(reply)}</p></section>"
     )
+
+
+def _only(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what a body is, of the one type that it has."""
+    (media,) = content.values()
+    found: dict[str, Any] = media
+    return found
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
@@ -141,6 +151,8 @@ def _type(schema: dict[str, Any]) -> str:
         return f"array of {_type(schema['items'])}" + _limits(schema, "minItems", "maxItems")
     if schema.get("type") == "object":
         return "object" + _limits(schema, "minProperties", "maxProperties")
+    if schema.get("format") == "binary":
+        return "bytes"
     return str(schema.get("type", "any")) + _limits(
         schema, "minimum", "maximum", *("minLength", "maxLength") if schema.get("type") == "string" else ()
     )

@@ -6,7 +6,7 @@ two differ.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -14,7 +14,8 @@ from .pages import Order
 from .record import UNSET, Record, UnsetType
 
 #: What a caller may say that a file is for, in the order in which the hosted API lists it.
-PURPOSES = ("fine-tune", "assistants", "batch", "user_data", "vision", "evals")
+Purpose = Literal["fine-tune", "assistants", "batch", "user_data", "vision", "evals"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 MAX_FILENAME_CHARS = 1024
@@ -26,7 +27,7 @@ Filename = Annotated[str, Meta(min_length=1, max_length=MAX_FILENAME_CHARS)]
 
 
 class FileObject(Record, frozen=True, kw_only=True):
-    """A file. Times are Unix seconds; ``filename`` is a label, and names no place on any disk."""
+    """A file; its name is a label, which names no place on any disk, and times are Unix seconds."""
 
     _shown = ("id", "filename", "bytes", "purpose")
 
@@ -59,7 +60,7 @@ class ExpiresAfter(Record, frozen=True, kw_only=True):
 class CreateFile(Record, frozen=True, kw_only=True):
     """Fields of createFile's form, beside the file itself."""
 
-    purpose: str
+    purpose: Purpose
     expires_after: ExpiresAfter | UnsetType = UNSET
 
 

@@ -165,9 +165,9 @@ def mutually_exclusive(path: str, names: Iterable[str]) -> Refused:
     )
 
 
-def no_such_purpose(value: str, purposes: Sequence[str]) -> Refused:
+def no_such_purpose(path: str, value: str, purposes: Sequence[str]) -> Refused:
     listed = ", ".join(f"'{each}'" for each in purposes)
-    return Refused(f"'{shortened(value)}' is not one of [{listed}] - 'purpose'", param="purpose")  # observed
+    return Refused(f"'{shortened(value)}' is not one of [{listed}] - '{path}'", param=path)  # observed
 
 
 def missing_field(name: str) -> Refused:

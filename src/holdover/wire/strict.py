@@ -19,7 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from . import refusals
 from .assistants import CreateAssistant, ModifyAssistant
-from .files import PURPOSES, CreateFile
+from .files import PURPOSES
 from .ids import PREFIXES
 from .messages import CreateMessage, ImageFilePart, MessageQuery
 from .pages import PageQuery
@@ -27,7 +27,7 @@ from .refusals import Refused
 from .runs import CreateRun, CreateThreadAndRun, SubmitToolOutputs
 from .threads import CreateThread, ModifyThread
 from .tools import CodeInterpreterResources, NewToolResources, ToolResources
-from .uploads import CompleteUpload, CreateUpload
+from .uploads import CompleteUpload
 from .vector_stores import (
     ChunkingStrategy,
     CreateFileBatch,
@@ -298,9 +298,15 @@ def _explain_string(node: Any, value: str, path: str) -> None:
         raise refusals.string_off_pattern(path, node.pattern.replace(r"(?!\n)", ""))
 
 
+#: Members whose wrong values the hosted API told of in other words, and in an order that is not the alphabet's.
+_IN_OTHER_WORDS: dict[str, Callable[[str, str, Any], Refused]] = {
+    "purpose": lambda path, value, _: refusals.no_such_purpose(path, value, PURPOSES)
+}
+
+
 def _explain_literal(node: Any, value: str, path: str) -> None:
     if value not in node.values:
-        raise refusals.invalid_value(path, value, node.values)
+        raise _IN_OTHER_WORDS.get(path, refusals.invalid_value)(path, value, node.values)
 
 
 def _explain_number(node: Any, value: float, path: str) -> None:
@@ -352,11 +358,6 @@ def _join(path: str, key: str) -> str:
 
 
 # ---------------------------------------------------------------- rules that span more than one field
-
-
-def _check_purpose(body: CreateFile | CreateUpload) -> None:
-    if body.purpose not in PURPOSES:
-        raise refusals.no_such_purpose(body.purpose, PURPOSES)
 
 
 def _check_parts(body: CompleteUpload) -> None:
@@ -497,8 +498,6 @@ _RULES: dict[Any, Any] = {
     CreateVectorStore: _check_vector_store,
     CreateVectorStoreFile: _check_vector_store_file,
     CreateFileBatch: _check_file_batch,
-    CreateFile: _check_purpose,
-    CreateUpload: _check_purpose,
     CompleteUpload: _check_parts,
 }
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .files import ExpiresAfter, Filename, FileObject
+from .files import ExpiresAfter, Filename, FileObject, Purpose
 from .record import UNSET, Record, UnsetType
 
 MAX_UPLOAD_BYTES = 8 * 1024**3
@@ -23,7 +23,7 @@ UploadStatus = Literal["pending", "completed", "cancelled", "expired"]
 
 
 class Upload(Record, frozen=True, kw_only=True):
-    """An upload; ``file`` is there once it is completed. Times are Unix seconds."""
+    """An upload; ``file`` is there once it is completed, and times are Unix seconds."""
 
     _shown = ("id", "filename", "status")
 
@@ -48,10 +48,10 @@ class UploadPart(Record, frozen=True, kw_only=True):
 
 
 class CreateUpload(Record, frozen=True, kw_only=True):
-    """Body of createUpload: what is to come. ``bytes`` is 1 to 8,589,934,592 (8 GB)."""
+    """Body of createUpload: what is to come; ``bytes`` is 1 to 8,589,934,592 (8 GB)."""
 
     filename: Filename
-    purpose: str
+    purpose: Purpose
     bytes: Annotated[int, Meta(ge=1, le=MAX_UPLOAD_BYTES)]
     mime_type: Annotated[str, Meta(max_length=256)]
     expires_after: ExpiresAfter | UnsetType = UNSET
