@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from bench.answers import NAMES, SOURCES, answer, hits, pieces
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tools.answers import NAMES, SOURCES, answer, hits, pieces
 
 from holdover.tools.file_search.citations import Citer, Piece, as_delta, cite, list_sources, marker, show_passages
 from holdover.tools.file_search.protocol import Hit

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .protocol import Vectors
+
 #: How many chunks either ranking brings in. What is in none of them has no score.
 CANDIDATES = 200
-#: How many of the best the reranker looks at.
-RERANKED = 50
+#: How many of the best are looked at again, by the reranker or for their scores.
+LOOKED_AT = 50
 #: What vectors may take in memory, in bytes.
 CACHE_BYTES = 512 * 1024 * 1024
 #: Words of a question that count; more are no question.
@@ -77,21 +79,25 @@ class HybridSearcher:
         asked = [query[:MAX_QUERY_CHARACTERS] for query in dict.fromkeys(queries) if query.strip()]
         if not asked:
             return []
-        vectors = None
-        if self._embedder is not None and ranking.embedding_weight > 0:
-            vectors = await self._embedder.embed_queries(asked)
-        listed = {store_id: await self._store.indexed_files(store_id) for store_id in dict.fromkeys(store_ids)}
-        found = await asyncio.gather(
-            *(
-                self._look(store_id, files, query, vectors[at] if vectors is not None else None, ranking, accepts)
-                for at, query in enumerate(asked)
-                for store_id, files in listed.items()
+        # The words are looked for meanwhile.
+        embedding = asyncio.ensure_future(self._embed(asked, ranking))
+        try:
+            listed = {store_id: await self._store.indexed_files(store_id) for store_id in dict.fromkeys(store_ids)}
+            found = await asyncio.gather(
+                *(
+                    self._look(store_id, files, query, (embedding, at), ranking, accepts)
+                    for at, query in enumerate(asked)
+                    for store_id, files in listed.items()
+                )
             )
-        )
+        finally:
+            # Where nothing could be searched, nobody waited for it.
+            embedding.cancel()
+            embedding.add_done_callback(lambda done: done.cancelled() or done.exception())
         by_query = [found[at : at + len(listed)] for at in range(0, len(found), max(1, len(listed)))]
         order = ranks.best_first(ranks.fuse(part for each in by_query for part in _rankings(each, ranking)))
         files = {file.indexed: (store_id, file) for store_id, each in listed.items() for file in each}
-        best = await self._read(order[: max(limit, RERANKED if self._reranker else 0)])
+        best = await self._read(order[: max(limit, LOOKED_AT)])
         # A file that was indexed after the list was read is not in it, and one that went is not read any more.
         best = [passage for passage in best if passage.indexed in files]
         scores = [_score(passage, asked, by_query, ranking) for passage in best]
@@ -104,12 +110,17 @@ class HybridSearcher:
         ]
         return hits[:limit]
 
+    async def _embed(self, queries: Sequence[str], ranking: Ranking) -> Vectors | None:
+        if self._embedder is None or ranking.embedding_weight <= 0:
+            return None
+        return await self._embedder.embed_queries(queries)
+
     async def _look(
         self,
         store_id: str,
         files: Sequence[IndexedFile],
         query: str,
-        vector: NDArray[np.float32] | None,
+        embedding: tuple[asyncio.Future[Vectors | None], int],
         ranking: Ranking,
         accepts: Accepts | None,
     ) -> _Found:
@@ -117,8 +128,7 @@ class HybridSearcher:
         if not files or accepted == []:
             return _Found([], [], {})
         words = self._words(store_id, query, accepted) if ranking.text_weight > 0 else _nothing()
-        meaning = self._meaning(store_id, files, vector, accepted) if vector is not None else _nothing()
-        worded, near = await asyncio.gather(words, meaning)
+        worded, (vector, near) = await asyncio.gather(words, self._meaning(store_id, files, embedding, accepted))
         cosines = dict(near)
         rest = [chunk for chunk, _ in worded if chunk not in cosines]
         if rest and vector is not None:
@@ -133,16 +143,22 @@ class HybridSearcher:
         self,
         store_id: str,
         files: Sequence[IndexedFile],
-        vector: NDArray[np.float32],
+        embedding: tuple[asyncio.Future[Vectors | None], int],
         accepted: Sequence[int] | None,
-    ) -> list[tuple[int, float]]:
+    ) -> tuple[NDArray[np.float32] | None, list[tuple[int, float]]]:
+        """Return the vector of a question, and the chunks nearest to it."""
         import numpy as np
 
+        # Whoever waits for it with others must not end it for them.
+        vectors, at = await asyncio.shield(embedding[0]), embedding[1]
+        if vectors is None:
+            return None, []
+        vector = vectors[at]
         chosen = None if accepted is None else np.asarray(accepted, np.int64)
         near: list[tuple[int, float]] = []
         async for matrix in self._matrices(store_id, files, len(vector)):
             near += await asyncio.to_thread(matrix.nearest, vector, CANDIDATES, chosen)
-        return sorted(near, key=lambda each: (-each[1], each[0]))[:CANDIDATES]
+        return vector, sorted(near, key=lambda each: (-each[1], each[0]))[:CANDIDATES]
 
     def _matrices(self, store_id: str, files: Sequence[IndexedFile], dimensions: int) -> AsyncIterator[Matrix]:
         # Files that another embedder saw are found by words until they are indexed again.

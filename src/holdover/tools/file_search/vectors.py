@@ -31,7 +31,7 @@ class Matrix(msgspec.Struct, frozen=True):
 
     Attributes:
         vectors: float32 of shape ``(chunks, dimensions)``, each row of length 1.
-        chunks: int64 of shape ``(chunks,)``: their numbers.
+        chunks: int64 of shape ``(chunks,)``: their numbers, ascending, as those of later indexings are greater.
         indexed: int64 of shape ``(chunks,)``: the indexings that they are of.
     """
 
@@ -58,7 +58,7 @@ class Matrix(msgspec.Struct, frozen=True):
         cosines = self.vectors @ query
         if indexed is not None:
             cosines[~_is_in(self.indexed, indexed)] = -np.inf
-        places = np.argpartition(-cosines, min(limit, len(cosines)) - 1)[:limit]
+        places = np.argpartition(cosines, max(0, len(cosines) - limit))[-limit:]
         places = places[np.lexsort((self.chunks[places], -cosines[places]))]
         return [(int(self.chunks[at]), float(cosines[at])) for at in places if cosines[at] > -np.inf]
 
@@ -68,8 +68,10 @@ class Matrix(msgspec.Struct, frozen=True):
 
         if not len(self.chunks) or query.shape[0] != self.vectors.shape[1]:
             return {}
-        wanted = np.asarray(sorted(chunks), np.int64)
-        places = np.flatnonzero(_is_in(self.chunks, wanted))
+        wanted = np.asarray(chunks, np.int64)
+        places = np.searchsorted(self.chunks, wanted)
+        places[places == len(self.chunks)] = 0
+        places = places[self.chunks[places] == wanted]
         found = self.vectors[places] @ query
         return {int(self.chunks[at]): float(cosine) for at, cosine in zip(places, found, strict=True)}
 
