@@ -84,7 +84,7 @@ class FileCounts(Record, frozen=True, kw_only=True):
 
 
 class VectorStore(Record, frozen=True, kw_only=True):
-    """A vector store. Times are Unix seconds."""
+    """A vector store; times are Unix seconds."""
 
     _shown = ("id", "name", "status")
 
@@ -154,7 +154,7 @@ class FileError(Record, frozen=True, kw_only=True):
 
 
 class VectorStoreFile(Record, frozen=True, kw_only=True):
-    """A file of a vector store; its id is the file's own. ``chunking_strategy`` is told in sizes, never as ``auto``."""
+    """A file of a vector store; its id is the file's own, and its ``chunking_strategy`` is told in sizes, never ``auto``."""
 
     _shown = ("id", "vector_store_id", "status")
 
@@ -217,7 +217,7 @@ class VectorStoreFileContent(Record, frozen=True, kw_only=True):
 
 
 class FileBatch(Record, frozen=True, kw_only=True):
-    """Files that were added to a vector store together. The reference has another ``object``; this is as recorded."""
+    """Files that were added to a vector store together; the reference has another ``object``, this is as recorded."""
 
     _shown = ("id", "vector_store_id", "status")
 
@@ -266,7 +266,7 @@ QueryText = Annotated[str, Meta(min_length=1, max_length=MAX_QUERY_CHARS)]
 
 
 class SearchVectorStore(Record, frozen=True, kw_only=True):
-    """Body of searchVectorStore. ``rewrite_query`` is taken, and the query is used as it is."""
+    """Body of searchVectorStore; ``rewrite_query`` is taken, and the query is used as it is."""
 
     query: QueryText | Annotated[list[QueryText], Meta(min_length=1, max_length=MAX_QUERIES)]
     rewrite_query: bool | UnsetType = UNSET
