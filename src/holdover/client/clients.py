@@ -18,6 +18,7 @@ from .runs import AsyncRunMethods, RunMethods
 from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
 from .uploads import AsyncUploadMethods, UploadMethods
+from .vector_store_files import AsyncVectorStoreFileMethods, VectorStoreFileMethods
 from .vector_stores import AsyncVectorStoreMethods, VectorStoreMethods
 
 DEFAULT_MAX_RETRIES = 2
@@ -31,6 +32,7 @@ class Client(
     FileMethods,
     UploadMethods,
     VectorStoreMethods,
+    VectorStoreFileMethods,
     ModelMethods,
 ):
     """A client of any service that speaks the wire.
@@ -110,6 +112,7 @@ class AsyncClient(
     AsyncFileMethods,
     AsyncUploadMethods,
     AsyncVectorStoreMethods,
+    AsyncVectorStoreFileMethods,
     AsyncModelMethods,
 ):
     """The same client for ``async`` code; it takes the same arguments as `Client`."""

@@ -154,7 +154,7 @@ class FileError(Record, frozen=True, kw_only=True):
 
 
 class VectorStoreFile(Record, frozen=True, kw_only=True):
-    """A file of a vector store; its id is the file's own, and its ``chunking_strategy`` is told in sizes, never ``auto``."""
+    """A file of a vector store; its id is the file's own, and its ``chunking_strategy`` is told in sizes."""
 
     _shown = ("id", "vector_store_id", "status")
 

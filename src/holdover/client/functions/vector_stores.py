@@ -30,7 +30,8 @@ from ..options import (
     WaitForVectorStoreOptions,
 )
 from ..pages import Page
-from ..vector_stores import Attributes, Query
+from ..vector_store_files import Attributes
+from ..vector_stores import Query
 
 __all__ = [
     "cancel_vector_store_file_batch",
