@@ -12,10 +12,10 @@ ALL := .venv/.dev .venv/openai-2024/.installed .venv/openai-node/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench format lock clean
+.PHONY: help install demo test chaos check bench bench-search format lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "A Python of your choice: make clean install PYTHON=python3.13"
 
 install: $(ALL) ## build .venv with everything to run, check, test and measure
@@ -39,6 +39,9 @@ check: $(ALL) ## look at format, lint, rooms, types and docs, the quickest first
 
 bench: $(ALL) ## measure the figures that the README shows
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-search: $(ALL) ## measure how well and how fast files are searched: an hour
+	@$(BIN)/python -m bench search $(ARGS)
 
 format: $(ALL) ## format the code and sort its imports
 	@$(BIN)/ruff check --quiet --select I --fix .

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from . import calls, create, decoding, events, get, pages, relay, runs, start
+from . import calls, create, decoding, events, get, pages, relay, runs, search, start
 from .goals import Measured
 from .report import FAIL, as_data, show, verdict
 from .rounds import Effort
@@ -23,7 +23,10 @@ MEASUREMENTS: dict[str, Callable[[Effort], list[Measured]]] = {
     "pages": pages.measure,
     "runs": runs.measure,
     "relay": relay.measure,
+    "search": search.measure,
 }
+#: Takes an hour, and is measured only when it is named.
+ON_REQUEST = ("search",)
 
 
 def main() -> int:
@@ -35,7 +38,7 @@ def main() -> int:
         return 2
     effort = Effort(rounds=arguments.rounds or 3, share=0.25) if arguments.quick else Effort(arguments.rounds or 7)
     rows: list[Measured] = []
-    for name in arguments.names or MEASUREMENTS:
+    for name in arguments.names or [name for name in MEASUREMENTS if name not in ON_REQUEST]:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         rows += MEASUREMENTS[name](effort)
     show(rows)
@@ -50,7 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench",
         description="Measure the figures of the README, most of them ratios of two sides that take turns here.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(MEASUREMENTS)} (all)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"what to measure: {', '.join(MEASUREMENTS)} (all but {', '.join(ON_REQUEST)})",
+    )
     parser.add_argument("--quick", action="store_true", help="a fast look: few rounds, little work in each")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds that count (7; 3 with --quick)")
     parser.add_argument("--json", metavar="FILE", help="write the report for programs to a file")

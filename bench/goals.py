@@ -67,6 +67,25 @@ GOALS: dict[str, Goal] = {
         Goal(name="get", what="GET by id, requests/s; service / bare hello", must=0.5, aim=0.75),
         Goal(name="create", what="durable create, 32 at a time, requests/s; service / ORM peer", must=6, aim=12),
         Goal(name="page_store", what="a page of 20, p50; 1,000,000 rows / 10,000", must=2.5, aim=1.5, at_most=True),
+        *(
+            Goal(name=name, what=what, must=must, aim=aim, unit="")
+            for name, what, must, aim in (
+                ("citations", "generated answers whose citations are exact", 1, 1),
+                ("search_ndcg", "SciFact test, nDCG@10 through the search operation", 0.705, 0.734),
+                ("search_recall", "the same, recall@20", 0.89, 0.91),
+                ("span_recall", "chunkspan, recall of 5 chunks of 800/400", 0.92, 0.95),
+            )
+        ),
+        Goal(name="search_p95", what="a search of 100,000 chunks, p95", must=100, aim=40, at_most=True, unit=" ms"),
+        Goal(name="ingest", what="chunks indexed for a second of one core", must=4, aim=6, unit="/s"),
+        Goal(
+            name="search_memory",
+            what="the service, its model loaded, idle",
+            must=400,
+            aim=260,
+            at_most=True,
+            unit=" MB",
+        ),
         Goal(name="page_http", what="the same through HTTP", must=2.5, aim=1.5, at_most=True),
         Goal(name="run_cpu", what="a run with an instant model, CPU", must=1, aim=0.5, at_most=True, unit=" ms"),
         Goal(name="run_wall", what="the same, p50, where a flush is free", must=2, aim=1, at_most=True, unit=" ms"),

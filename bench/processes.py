@@ -37,11 +37,11 @@ class Child:
 
     Args:
         arguments: For ``python``: ``-m``, a module, its arguments.
-        core: `MEASURED_CORE` or `OTHER_CORE`.
+        core: `MEASURED_CORE` or `OTHER_CORE`; any where it is left open.
         log: Where its standard error goes; this process's when left out.
     """
 
-    def __init__(self, *arguments: str, core: int, log: IO[bytes] | None = None) -> None:
+    def __init__(self, *arguments: str, core: int | None, log: IO[bytes] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=subprocess.PIPE,
@@ -51,7 +51,8 @@ class Child:
             env=environment(),
             text=True,
         )
-        pin(self._process.pid, core)
+        if core is not None:
+            pin(self._process.pid, core)
         self._seen = psutil.Process(self._process.pid)
         self._name = " ".join(arguments)
 

@@ -32,7 +32,7 @@ GROUPS = dict.fromkeys(operation.group for operation in OPERATIONS)
 #: What clients have besides operations.
 OF_CLIENTS = {"close", "request"}
 #: What is made of several operations, and is there as a function and as a method like these.
-HELPERS = {"run_and_wait", "save_file", "upload_in_parts", "wait_for_file", "wait_for_run"}
+HELPERS = {"run_and_wait", "save_file", "upload_in_parts", "wait_for_file", "wait_for_run", "wait_for_vector_store"}
 #: Commands that are no operations.
 BESIDE = {("models", "pull")}
 
@@ -168,6 +168,10 @@ SAMPLES: dict[str, Any] = {
     "run_id": "run_1",
     "step_id": "step_1",
     "tool_outputs": [],
+    "vector_store_id": "vs_1",
+    "batch_id": "vsfb_1",
+    "query": "food",
+    "attributes": {},
     "model": "gpt-4o",
     "role": "user",
     "content": "Hello.",
@@ -185,6 +189,10 @@ SAMPLES: dict[str, Any] = {
 
 def sample_arguments(operation: Operation) -> list[Any]:
     return [SAMPLES[name] for name in [*operation.arguments, *required(operation)]]
+
+
+#: Options without which an operation is refused although none of them alone is required.
+SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {"create_vector_store_file_batch": {"file_ids": ["file-1"]}}
 
 
 def sample(record: Any) -> Any:
@@ -226,10 +234,10 @@ class AsyncRecorder(Recorder):
 @each_answered_operation
 def test_a_method_sends_and_decodes_what_the_table_says(operation: Operation) -> None:
     recorder, async_recorder = Recorder(operation), AsyncRecorder(operation)
-    arguments = sample_arguments(operation)
+    arguments, options = sample_arguments(operation), SAMPLE_OPTIONS.get(operation.name, {})
     replies = [
-        getattr(Client(transport=recorder), operation.name)(*arguments),
-        asyncio.run(getattr(AsyncClient(transport=async_recorder), operation.name)(*arguments)),
+        getattr(Client(transport=recorder), operation.name)(*arguments, **options),
+        asyncio.run(getattr(AsyncClient(transport=async_recorder), operation.name)(*arguments, **options)),
     ]
     path = operation.path
     for name in operation.arguments:
@@ -388,7 +396,7 @@ def groups() -> dict[str, click.Group]:
         from holdover.cli.main import main
     except ImportError as error:
         pytest.skip(f"holdover.cli.main is not there yet: {error}")
-    return {name: each for name, each in commands(main).items() if isinstance(each, click.Group)}
+    return {name.replace("-", "_"): each for name, each in commands(main).items() if isinstance(each, click.Group)}
 
 
 def test_the_command_line_has_a_command_for_every_operation_and_no_other(groups: dict[str, click.Group]) -> None:

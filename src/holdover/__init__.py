@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 from .client import AsyncClient, Client, configure
 from .client.function_calls import function_tool
-from .client.functions import assistants, files, messages, runs, threads, uploads
+from .client.functions import assistants, files, messages, runs, threads, uploads, vector_stores
 from .client.functions.assistants import (
     create_assistant,
     delete_assistant,
@@ -71,6 +71,25 @@ from .client.functions.uploads import (
     create_upload,
     upload_in_parts,
 )
+from .client.functions.vector_stores import (
+    cancel_vector_store_file_batch,
+    create_vector_store,
+    create_vector_store_file,
+    create_vector_store_file_batch,
+    delete_vector_store,
+    delete_vector_store_file,
+    get_vector_store,
+    get_vector_store_file,
+    get_vector_store_file_batch,
+    list_files_in_vector_store_batch,
+    list_vector_store_files,
+    list_vector_stores,
+    modify_vector_store,
+    retrieve_vector_store_file_content,
+    search_vector_store,
+    update_vector_store_file_attributes,
+    wait_for_vector_store,
+)
 from .client.run_streams import AsyncRunStream, RunEvent, RunStream
 from .client.streams import Data, Failure, Finish
 from .errors import (
@@ -101,6 +120,7 @@ from .wire.runs import Run
 from .wire.steps import RunStep
 from .wire.threads import Thread, ThreadDeleted
 from .wire.uploads import Upload, UploadPart
+from .wire.vector_stores import FileBatch, SearchResults, VectorStore, VectorStoreFile
 
 if TYPE_CHECKING:
     from .service import Embedded
@@ -123,6 +143,7 @@ __all__ = [
     "ConflictError",
     "Data",
     "Failure",
+    "FileBatch",
     "FileDeleted",
     "FileObject",
     "Finish",
@@ -139,16 +160,20 @@ __all__ = [
     "RunEvent",
     "RunStep",
     "RunStream",
+    "SearchResults",
     "Thread",
     "ThreadDeleted",
     "UnknownOptionError",
     "UnprocessableEntityError",
     "Upload",
     "UploadPart",
+    "VectorStore",
+    "VectorStoreFile",
     "add_upload_part",
     "assistants",
     "cancel_run",
     "cancel_upload",
+    "cancel_vector_store_file_batch",
     "complete_upload",
     "configure",
     "create_assistant",
@@ -158,11 +183,16 @@ __all__ = [
     "create_thread",
     "create_thread_and_run",
     "create_upload",
+    "create_vector_store",
+    "create_vector_store_file",
+    "create_vector_store_file_batch",
     "delete_assistant",
     "delete_file",
     "delete_message",
     "delete_model",
     "delete_thread",
+    "delete_vector_store",
+    "delete_vector_store_file",
     "download_file",
     "embedded",
     "files",
@@ -172,30 +202,42 @@ __all__ = [
     "get_run",
     "get_run_step",
     "get_thread",
+    "get_vector_store",
+    "get_vector_store_file",
+    "get_vector_store_file_batch",
     "list_assistants",
     "list_files",
+    "list_files_in_vector_store_batch",
     "list_messages",
     "list_models",
     "list_run_steps",
     "list_runs",
     "list_threads",
+    "list_vector_store_files",
+    "list_vector_stores",
     "messages",
     "modify_assistant",
     "modify_message",
     "modify_run",
     "modify_thread",
+    "modify_vector_store",
     "retrieve_file",
     "retrieve_model",
+    "retrieve_vector_store_file_content",
     "run_and_wait",
     "runs",
     "save_file",
+    "search_vector_store",
     "stream_run",
     "submit_tool_outputs_to_run",
     "threads",
+    "update_vector_store_file_attributes",
     "upload_in_parts",
     "uploads",
+    "vector_stores",
     "wait_for_file",
     "wait_for_run",
+    "wait_for_vector_store",
 ]
 
 

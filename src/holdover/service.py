@@ -35,6 +35,7 @@ from .settings import DEFAULT_HOST, SERVICE_SETTINGS, ServiceSettings, load_serv
 from .store.blobs import FolderBlobs
 from .store.protocol import Blobs, Store
 from .store.sqlite import SQLiteStore, inspect
+from .tools.file_search.protocol import Embedder, Indexer, Reranker, Searcher
 from .wire.refusals import shortened
 
 T = TypeVar("T")
@@ -138,12 +139,16 @@ async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[E
         opened.push_async_callback(store.close)
         blobs = await _blobs(settings, store)
         opened.push_async_callback(blobs.close)
+        indexer, searcher = await opened.enter_async_context(_file_search(settings, store))
         for event, listener in _FAILURES.items():
             opened.callback(telemetry.attach(event, listener))
         engine = Engine(
             store,
             models,
             blobs,
+            indexer=indexer,
+            searcher=searcher,
+            max_files=settings.file_readers,
             run_lifetime_s=settings.run_lifetime_s,
             lease_s=settings.lease_s,
             max_runs=settings.max_runs,
@@ -164,6 +169,69 @@ async def _application(
 ) -> AsyncIterator[tuple[App, Engine]]:
     async with _engine(settings, models) as engine:
         yield App(engine, access, is_ready=is_ready, passthrough=_passthrough(settings, models)), engine
+
+
+@contextlib.asynccontextmanager
+async def _file_search(settings: ServiceSettings, store: Store) -> AsyncIterator[tuple[Indexer, Searcher]]:
+    """Return who reads files and who finds what they say. Nothing of it is started before it is asked for.
+
+    Raises:
+        ConfigurationError: The embedder is an endpoint, and none is named.
+    """
+    from .tools.file_search.indexer import FileIndexer
+    from .tools.file_search.parsing import Parsers
+    from .tools.file_search.search import HybridSearcher
+
+    async with contextlib.AsyncExitStack() as opened:
+        upstream = Upstream(UpstreamTransport())
+        opened.push_async_callback(upstream.close)
+        embedder = _embedder(settings, upstream)
+        if embedder is not None:
+            opened.push_async_callback(embedder.close)
+        indexer = FileIndexer(Parsers(settings.file_readers), embedder)
+        opened.push_async_callback(indexer.close)
+        cache_bytes = settings.search_cache_mb * 1024 * 1024
+        yield indexer, HybridSearcher(store, embedder, reranker=_reranker(settings, upstream), cache_bytes=cache_bytes)
+
+
+def _embedder(settings: ServiceSettings, upstream: Upstream) -> Embedder | None:
+    """Return who makes vectors; ``None`` where files are found by their words alone."""
+    match settings.embedder:
+        case "none":
+            return None
+        case "endpoint":
+            from .models.compatible_embedder import CompatibleEmbedder
+
+            if settings.embedding_base_url is None:
+                raise ConfigurationError("The embedder is an endpoint: give its embedding_base_url.")
+            return CompatibleEmbedder(
+                upstream,
+                base_url=settings.embedding_base_url.rstrip("/"),
+                model=settings.embedding_model,
+                api_key=settings.embedding_api_key,
+                dimensions=settings.embedding_dimensions,
+                max_tokens=settings.embedding_max_tokens,
+            )
+        case _:
+            from .models import minilm
+
+            if not minilm.is_available():
+                log.warning("file search finds words only, since its embedder is not installed: %s", minilm.ADVICE)
+                return None
+            return minilm.MiniLM()
+
+
+def _reranker(settings: ServiceSettings, upstream: Upstream) -> Reranker | None:
+    if settings.reranker_base_url is None:
+        return None
+    from .models.compatible_reranker import CompatibleReranker
+
+    return CompatibleReranker(
+        upstream,
+        base_url=settings.reranker_base_url.rstrip("/"),
+        model=settings.reranker_model,
+        api_key=settings.reranker_api_key,
+    )
 
 
 async def _store(url: str) -> Store:
@@ -476,6 +544,14 @@ def _log_run_failure(*, run_id: str, error: BaseException) -> None:
     log.error("%s could not be driven on", run_id or "a run", exc_info=error)
 
 
+def _log_index_failure(*, file_id: str, store_id: str, error: BaseException) -> None:
+    log.error("%s could not be indexed in %s", file_id or "a file", store_id, exc_info=error)
+
+
+def _log_outdated(*, files: int, embedder: str) -> None:
+    log.warning("%d files are indexed again, since the embedder is another: %s", files, embedder)
+
+
 def _log_model_failure(*, model: str, run_id: str, error: BaseException) -> None:
     log.warning("%s: model %s could not answer: %s", run_id, model, error)
 
@@ -504,6 +580,8 @@ _FAILURES: dict[str, Callable[..., None]] = {
     "model.failure": _log_model_failure,
     "upstream.failure": _log_upstream_failure,
     "store.failure": _StoreFailures(),
+    "index.failure": _log_index_failure,
+    "index.outdated": _log_outdated,
 }
 
 

@@ -24,6 +24,7 @@ DEFAULT_TIMEOUT_S = 600.0
 #: How yes and no are written.
 SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LOG_LEVELS = ("debug", "info", "warning", "error")
+EMBEDDERS = ("minilm", "endpoint", "none")
 
 
 class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -160,6 +161,13 @@ def _aliases(value: Any) -> dict[str, str]:
     return value
 
 
+def _embedder(text: Any) -> str:
+    name = str(text).lower()
+    if name not in EMBEDDERS:
+        raise ValueError(f"an embedder is one of {', '.join(EMBEDDERS)}")
+    return name
+
+
 def _default_data_dir(_: Mapping[str, Resolved]) -> str:
     home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
     return os.path.join(home, "holdover")
@@ -167,6 +175,10 @@ def _default_data_dir(_: Mapping[str, Resolved]) -> str:
 
 def _default_database(resolved: Mapping[str, Resolved]) -> str:
     return os.path.join(resolved["data_dir"].value, "holdover.db")
+
+
+def _default_embedder(resolved: Mapping[str, Resolved]) -> str:
+    return "endpoint" if resolved["embedding_base_url"].value is not None else "minilm"
 
 
 # --------------------------------------------------------------------------------------------- tables
@@ -342,6 +354,74 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         parse=_seconds,
         summary="Seconds after which a run is taken from a worker that gives no sign of life.",
     ),
+    Setting(
+        name="embedding_base_url",
+        environment=("HOLDOVER_EMBEDDING_BASE_URL",),
+        parse=_address,
+        summary="Endpoint that speaks embeddings, up to and including /v1.",
+    ),
+    Setting(
+        name="embedder",
+        environment=("HOLDOVER_EMBEDDER",),
+        default=_default_embedder,
+        parse=_embedder,
+        summary="What makes vectors for file search: minilm (in this process), endpoint, or none (words only).",
+    ),
+    Setting(
+        name="embedding_api_key",
+        environment=("HOLDOVER_EMBEDDING_API_KEY",),
+        secret=True,
+        summary="Key that this endpoint is told.",
+    ),
+    Setting(
+        name="embedding_model",
+        environment=("HOLDOVER_EMBEDDING_MODEL",),
+        default="text-embedding-3-small",
+        summary="The endpoint's name for the model; another model has every file indexed again.",
+    ),
+    Setting(
+        name="embedding_dimensions",
+        environment=("HOLDOVER_EMBEDDING_DIMENSIONS",),
+        parse=_count,
+        summary="Numbers of a vector, for models that can be told; fewer take less memory.",
+    ),
+    Setting(
+        name="embedding_max_tokens",
+        environment=("HOLDOVER_EMBEDDING_MAX_TOKENS",),
+        parse=_count,
+        summary="How much of a text the model sees; 8191 for OpenAI's models, 512 for others.",
+    ),
+    Setting(
+        name="reranker_base_url",
+        environment=("HOLDOVER_RERANKER_BASE_URL",),
+        parse=_address,
+        summary="Endpoint whose /rerank looks at the best passages again; none: they stay in the order of the search.",
+    ),
+    Setting(
+        name="reranker_api_key",
+        environment=("HOLDOVER_RERANKER_API_KEY",),
+        secret=True,
+        summary="Key that this endpoint is told.",
+    ),
+    Setting(
+        name="reranker_model",
+        environment=("HOLDOVER_RERANKER_MODEL",),
+        summary="The endpoint's name for the reranker, if it has several.",
+    ),
+    Setting(
+        name="search_cache_mb",
+        environment=("HOLDOVER_SEARCH_CACHE_MB",),
+        default=512,
+        parse=_count,
+        summary="Megabytes that vectors may take in memory; 100,000 chunks of the default embedder take 155.",
+    ),
+    Setting(
+        name="file_readers",
+        environment=("HOLDOVER_FILE_READERS",),
+        default=2,
+        parse=_count,
+        summary="Child processes that read files at the same time.",
+    ),
 )
 
 #: Names the file that holds the settings; looked for in the working folder and the user's configuration otherwise.
@@ -382,6 +462,17 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str] = {}
     run_lifetime_s: float = 600.0
     lease_s: float = 10.0
+    embedder: str = "minilm"
+    embedding_base_url: str | None = None
+    embedding_api_key: str | None = None
+    embedding_model: str = "text-embedding-3-small"
+    embedding_dimensions: int | None = None
+    embedding_max_tokens: int | None = None
+    reranker_base_url: str | None = None
+    reranker_api_key: str | None = None
+    reranker_model: str | None = None
+    search_cache_mb: int = 512
+    file_readers: int = 2
 
 
 # ------------------------------------------------------------------------------------------ resolving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from bench import create, decoding, events, get, report, runs
+from bench import create, decoding, events, get, report, retrieval, runs, search
 from bench.goals import GOALS, Measured
 from bench.rounds import Effort, figure, ratio, take_turns
 
@@ -63,3 +63,24 @@ def test_a_measurement_comes_to_its_rows(measurement) -> None:  # type: ignore[n
         assert row.goal in GOALS
         assert row.skipped or (row.ratio is not None and row.ratio > 0)
     assert msgspec.json.encode(report.as_data(rows, ONE_ROUND))
+
+
+def test_gains_and_recalls_are_those_of_the_field() -> None:
+    relevant = frozenset("ab")
+
+    assert retrieval.ndcg(["a", "b", "c"], relevant, 10) == 1
+    assert retrieval.ndcg(["c", "a"], relevant, 10) == pytest.approx((1 / 1.58496) / (1 + 1 / 1.58496), abs=1e-5)
+    assert retrieval.ndcg(["c", "a"], relevant, 1) == 0
+    assert retrieval.recall(["c", "a"], relevant, 20) == 0.5
+    question = retrieval.SpanQuestion("", "f", [(0, 10), (20, 30)])
+    assert retrieval.span_recall(question, [("f", 5, 25), ("g", 0, 30)]) == 0.5
+
+
+def test_citations_are_measured_without_any_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "data_folder", lambda: None)
+    cited, *others = search.measure(ONE_ROUND)
+
+    assert (cited.goal, cited.ratio) == ("citations", 1)
+    assert {row.goal for row in others} == set(search.ROWS)
+    assert all(row.skipped for row in others)
+    assert {cited.goal, *search.ROWS} <= set(GOALS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
@@ -23,7 +23,8 @@ from holdover.cli.main import main
 from holdover.cli.serve import FLAGS
 from holdover.client.calls import CALL_OPTIONS
 from holdover.client.exchange import status_error
-from holdover.engine.lifecycle import HAPPENINGS, MEANINGS, TABLE, TERMINAL
+from holdover.engine import indexing
+from holdover.engine.lifecycle import MEANINGS, TABLE, TERMINAL
 from holdover.errors import APIStatusError
 from holdover.server.access import Access
 from holdover.server.app import _check_content_type
@@ -335,15 +336,17 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def lifecycle_diagram() -> str:
+def lifecycle_diagram(
+    transitions: Mapping[tuple[Any, Any], Any], meanings: Mapping[Any, str], first: str, terminal: Iterable[str]
+) -> str:
     """Draw what may follow what, and say what each happening means."""
     edges: dict[tuple[str, str], list[str]] = {}
-    for (before, happening), follows in TABLE.items():
+    for (before, happening), follows in transitions.items():
         edges.setdefault((before, follows), []).append(happening)
     drawn = [f"    {before} --> {follows}: {', '.join(names)}" for (before, follows), names in edges.items()]
-    drawn += [f"    {status} --> [*]" for status in sorted(TERMINAL)]
-    diagram = "\n".join(["```mermaid no-run: a picture", "stateDiagram-v2", "    [*] --> queued", *drawn, "```"])
-    return diagram + "\n\n" + table(("happening", "means"), ((code(name), MEANINGS[name]) for name in HAPPENINGS))
+    drawn += [f"    {status} --> [*]" for status in sorted(terminal)]
+    diagram = "\n".join(["```mermaid no-run: a picture", "stateDiagram-v2", f"    [*] --> {first}", *drawn, "```"])
+    return diagram + "\n\n" + table(("happening", "means"), ((code(name), meanings[name]) for name in meanings))
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -355,7 +358,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "command-line": command_line,
     "exit-codes": exits,
     "events": events,
-    "lifecycle": lifecycle_diagram,
+    "lifecycle": lambda: lifecycle_diagram(TABLE, MEANINGS, "queued", TERMINAL),
+    "life-of-a-file": lambda: lifecycle_diagram(
+        indexing.TABLE, indexing.MEANINGS, "in_progress", ("completed", "failed", "cancelled")
+    ),
     "error-tree": error_tree,
     "error-texts": texts,
 }

@@ -26,9 +26,11 @@ class Answer(NamedTuple):
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error that the answer tells, which has the shape of all errors."""
+        """The error that the answer tells, which has the shape of all errors; some are told twice."""
         said = self.json()
+        detail = said.pop("detail", None)
         assert said.keys() == {"error"}, said
+        assert detail in (None, {name: said["error"][name] for name in ("message", "code")})
         assert said["error"].keys() == {"message", "type", "param", "code"}, said
         assert isinstance(said["error"]["message"], str)
         assert self.headers["content-type"] == "application/json"

@@ -355,20 +355,24 @@ async def test_lists_and_searches_are_read_by_an_index_and_never_counted_off(
     for each in ("seqscan", "sort", "bitmapscan"):
         await connection.execute(f"SET enable_{each} = off")
     given = {"low": 1, "high": 9, "limit": 1, "owner": "a", "run_id": "a", "key": "a", "value": "b", "id": "a"}
-    given["purpose"] = "batch"
+    given |= {"purpose": "batch", "batch": "vsfb_a", "status": "failed"}
 
     async def plan(query: postgres.Query) -> str:
         arguments = query.arguments(given | {"keys": [], "values": []})
         return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query.sql}", *arguments))
 
     for upwards in (True, False):
-        scan = postgres.SCAN[upwards, None]
-        assert "assistants_pkey" in await plan(scan["assistant"])
-        assert "messages_by_owner" in await plan(scan["message"])
-        assert "messages_by_run" in await plan(postgres.SCAN[upwards, "run"]["message"])
-        assert "files_by_purpose" in await plan(postgres.SCAN[upwards, "purpose"]["file"])
-        assert "runs_by_owner" in await plan(scan["run"])
-        assert "steps_by_owner" in await plan(scan["step"])
+        for kind, of, index in (
+            ("assistant", (), "assistants_pkey"),
+            ("message", (), "messages_by_owner"),
+            ("message", ("run",), "messages_by_run"),
+            ("file", ("purpose",), "files_by_purpose"),
+            ("run", (), "runs_by_owner"),
+            ("step", (), "steps_by_owner"),
+            ("vector_store_file", (), "vector_store_files_by_owner"),
+            ("vector_store_file", ("batch",), "vector_store_files_by_batch"),
+        ):
+            assert index in await plan(postgres._scan(kind, upwards, frozenset(of)))
         labelled = await plan(postgres.SCAN_LABELLED[upwards])
         assert "thread_labels_pkey" in labelled
         assert "Sort" not in labelled

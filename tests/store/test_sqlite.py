@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sqlite3
 import subprocess
@@ -298,17 +297,28 @@ async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None
     """Page a million costs what page one costs."""
     store = await SQLiteStore.open(str(path))
     asked = {"low": 1, "high": 9, "limit": 1, "owner": "thread_a", "run_id": "run_a", "purpose": "batch"}
+    asked |= {"batch": "vsfb_a", "status": "failed"}
     plans = {
-        ("assistant", None): "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
-        ("message", None): "SEARCH messages USING INDEX messages_by_owner (owner=? AND seq>? AND seq<?)",
-        ("message", "run"): "SEARCH messages USING INDEX messages_by_run (run_id=? AND seq>? AND seq<?)",
-        ("run", None): "SEARCH runs USING INDEX runs_by_owner (owner=? AND seq>? AND seq<?)",
-        ("step", None): "SEARCH steps USING INDEX steps_by_owner (owner=? AND seq>? AND seq<?)",
-        ("file", "purpose"): "SEARCH files USING INDEX files_by_purpose (purpose=? AND seq>? AND seq<?)",
+        ("assistant", ()): "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ("message", ()): "SEARCH messages USING INDEX messages_by_owner (owner=? AND seq>? AND seq<?)",
+        ("message", ("run",)): "SEARCH messages USING INDEX messages_by_run (run_id=? AND seq>? AND seq<?)",
+        ("run", ()): "SEARCH runs USING INDEX runs_by_owner (owner=? AND seq>? AND seq<?)",
+        ("step", ()): "SEARCH steps USING INDEX steps_by_owner (owner=? AND seq>? AND seq<?)",
+        ("file", ("purpose",)): "SEARCH files USING INDEX files_by_purpose (purpose=? AND seq>? AND seq<?)",
+        **{
+            ("vector_store_file", of): f"SEARCH vector_store_files USING INDEX {index} ({column}=? AND seq>? AND seq<?)"
+            for of, index, column in (
+                ((), "vector_store_files_by_owner", "owner"),
+                (("status",), "vector_store_files_by_owner", "owner"),
+                (("batch",), "vector_store_files_by_batch", "batch"),
+            )
+        },
     }
     for upwards in (True, False):
         for (kind, of), plan in plans.items():
-            rows = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN[upwards, of][kind]}", asked).fetchall()
+            rows = store._reader.execute(
+                f"EXPLAIN QUERY PLAN {sqlite._scan(kind, upwards, frozenset(of))}", asked
+            ).fetchall()
             assert [row[3] for row in rows] == [plan]
         labelled = {**asked, "key": "a", "value": "b", "others": "{}"}
         first, *_ = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN_LABELLED[upwards]}", labelled).fetchall()
@@ -372,19 +382,13 @@ async def test_only_what_was_made_durable_is_announced_as_a_commit(path: Path) -
     await store.close()
 
 
-def root_pages(path: Path) -> int:
-    """Return how many pages a new file has: its head, and the root of each table and index."""
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        last: int = connection.execute("SELECT max(rootpage) FROM sqlite_schema").fetchone()[0]
-    return last
-
-
 async def test_damage_to_the_file_is_a_failure_and_not_an_answer(path: Path) -> None:
+    await written(path)
+    intact = path.stat().st_size  # the roots of tables and indexes are read when the file is opened; they stay
     await written(path, *(f"asst_{n}" for n in range(500)))
-    pages = root_pages(path)
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(intact := 4096 * pages)  # what these pages say is read when the file is opened; they stay
+        file.seek(intact)
         file.write(b"\xa5" * (size - intact))
     store = await SQLiteStore.open(str(path))
     with pytest.raises(InternalServerError, match="The database refused"):

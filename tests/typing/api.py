@@ -205,6 +205,24 @@ holdover.list_assistants(stream_to=receive_async)
 holdover.list_assistants(stream_to=5)  # type: ignore[arg-type]
 holdover.list_assistants(stream_to="queue")  # type: ignore[arg-type]
 
+# --------------------------------------------------------------------------------------------- vector stores
+
+found = holdover.search_vector_store(
+    "vs_1",
+    ["a", "b"],
+    filters={"type": "and", "filters": [{"type": "in", "key": "year", "value": [2024, 2025]}]},
+    ranking_options={"score_threshold": 0.5, "hybrid_search": {"embedding_weight": 1, "text_weight": 0}},
+)
+assert_type(found, holdover.SearchResults)
+assert_type(holdover.list_vector_store_files("vs_1", filter="failed").data, list[holdover.VectorStoreFile])
+holdover.list_vector_store_files("vs_1", filter="done")  # type: ignore[arg-type]
+holdover.create_vector_store(expires_after={"anchor": "last_active_at", "days": 7})
+holdover.create_vector_store(expires_after={"anchor": "created_at", "days": 7})  # type: ignore[arg-type]
+holdover.create_vector_store_file("vs_1", "file-1", attributes={"a": 1, "b": "x", "c": True})
+holdover.create_vector_store_file_batch("vs_1", files=[{"file_id": "file-1", "attributes": {"a": 1.5}}])
+holdover.create_vector_store_file_batch("vs_1", files=[{"attributes": {}}])  # type: ignore[list-item]
+holdover.wait_for_vector_store("vs_1", on_progress=lambda store: print(store.file_counts.total))
+
 # --------------------------------------------------------------------------------------- records and errors
 
 assert_type(made.id, str)

@@ -19,6 +19,7 @@ from .values import JSON, ResponseFormat, Text
 
 if TYPE_CHECKING:
     from holdover.client import Client
+    from holdover.wire.assistants import Assistant
 
 
 @click.group(cls=Group)
@@ -109,19 +110,60 @@ def show(client: Client, *, assistant_id: str, as_json: bool) -> None:
 
 @assistants.command("create")
 @click.argument("model", shell_complete=_complete_model)
+@click.option(
+    "--file",
+    "paths",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="A file of this machine that it searches, or works on with its code; may be repeated.",
+)
 @_takes_fields
 @calls
 @shows
-def create(client: Client, *, model: str, as_json: bool, **options: Any) -> None:
+def create(client: Client, *, model: str, paths: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Create an assistant.
 
     \b
     holdover assistants create gpt-4o --name Tutor --instructions @tutor.md
-    holdover assistants create gpt-4o --tool file_search --metadata team=maths
+    holdover assistants create gpt-4o --tool file_search --file handbook.pdf
 
     Where a value may be @FILE, it is read from there; @- is standard input, and @@ begins a text with @.
     """
-    write_object(client.create_assistant(model, **_content(**options)), as_json)
+    given = _content(**options)
+    if paths:
+        _give_files(client, given, paths)
+    assistant = client.create_assistant(model, **given)
+    if paths:
+        _wait_for_files(client, assistant)
+    write_object(assistant, as_json)
+
+
+def _give_files(client: Client, given: dict[str, Any], paths: tuple[str, ...]) -> None:
+    """Upload files and give them to the assistant's tools: to search, to its code, or both."""
+    from .vector_stores import uploaded
+
+    tools = {each.get("type") for each in given.get("tools", ())} & {"file_search", "code_interpreter"}
+    if not tools:
+        raise click.UsageError("--file is for --tool file_search or --tool code_interpreter.")
+    resources = dict(given.get("tool_resources", {}))
+    if taken := tools & resources.keys():
+        raise click.UsageError(f"--file and --tool-resources both say what {min(taken)} works on.")
+    ids = uploaded(client, paths)
+    if "file_search" in tools:
+        resources["file_search"] = {"vector_stores": [{"file_ids": ids}]}
+    if "code_interpreter" in tools:
+        resources["code_interpreter"] = {"file_ids": ids}
+    given["tool_resources"] = resources
+
+
+def _wait_for_files(client: Client, assistant: Assistant) -> None:
+    from .vector_stores import indexed
+
+    resources = assistant.tool_resources
+    search = resources.file_search if resources else None
+    for store_id in (search.vector_store_ids or ()) if search else ():
+        indexed(client, store_id, waits=True)
 
 
 @assistants.command("modify")

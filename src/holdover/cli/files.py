@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -68,14 +68,20 @@ def upload(
     """
     if filename is not None and len(paths) > 1:
         raise click.UsageError("--filename is for one file.")
-    for path in paths:
-        with progress(filename or os.path.basename(path)) as told:
-            given = content(expires_after=expires_after, filename=filename)
-            if os.path.getsize(path) > MAX_FILE_BYTES:
-                uploaded = client.upload_in_parts(path, purpose, on_progress=told, **given).file
-            else:
-                uploaded = client.create_file(path, purpose, on_progress=told, **given)
+    for uploaded in upload_each(client, paths, purpose, **content(expires_after=expires_after, filename=filename)):
         write_object(uploaded, as_json)
+
+
+def upload_each(client: Client, paths: Iterable[str], purpose: str, **given: Any) -> Iterator[FileObject]:
+    """Upload files one after the other, with a bar where a person watches."""
+    for path in paths:
+        with progress(given.get("filename") or os.path.basename(path)) as told:
+            if os.path.getsize(path) > MAX_FILE_BYTES:
+                whole = client.upload_in_parts(path, purpose, on_progress=told, **given).file
+                if whole:
+                    yield whole
+            else:
+                yield client.create_file(path, purpose, on_progress=told, **given)
 
 
 @files.command("list")

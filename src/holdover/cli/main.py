@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "runs": "holdover.cli.runs:runs",
     "files": "holdover.cli.files:files",
     "uploads": "holdover.cli.uploads:uploads",
+    "vector-stores": "holdover.cli.vector_stores:vector_stores",
     "models": "holdover.cli.models:models",
     "api": "holdover.cli.api:api",
     "doctor": "holdover.cli.doctor:doctor",

@@ -18,11 +18,23 @@ from .runs import AsyncRunMethods, RunMethods
 from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
 from .uploads import AsyncUploadMethods, UploadMethods
+from .vector_store_files import AsyncVectorStoreFileMethods, VectorStoreFileMethods
+from .vector_stores import AsyncVectorStoreMethods, VectorStoreMethods
 
 DEFAULT_MAX_RETRIES = 2
 
 
-class Client(AssistantMethods, ThreadMethods, MessageMethods, RunMethods, FileMethods, UploadMethods, ModelMethods):
+class Client(
+    AssistantMethods,
+    ThreadMethods,
+    MessageMethods,
+    RunMethods,
+    FileMethods,
+    UploadMethods,
+    VectorStoreMethods,
+    VectorStoreFileMethods,
+    ModelMethods,
+):
     """A client of any service that speaks the wire.
 
     Args:
@@ -104,6 +116,8 @@ class AsyncClient(
     AsyncRunMethods,
     AsyncFileMethods,
     AsyncUploadMethods,
+    AsyncVectorStoreMethods,
+    AsyncVectorStoreFileMethods,
     AsyncModelMethods,
 ):
     """The same client for ``async`` code; it takes the same arguments as `Client`."""

@@ -10,11 +10,20 @@ from typing import Any, Literal, Required, TypedDict
 
 from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
 from holdover.wire.files import ExpiresAfter
+from holdover.wire.filters import Filter
 from holdover.wire.messages import Attachment, CreateMessage, NewPart
 from holdover.wire.models import KnownModel
 from holdover.wire.runs import ToolChoice, TruncationStrategy
 from holdover.wire.threads import CreateThread
 from holdover.wire.tools import AssistantTool, NewToolResources, ToolResources
+from holdover.wire.vector_stores import (
+    ChunkingStrategy,
+    CreateVectorStoreFile,
+    FileStatus,
+    SearchRanking,
+    VectorStore,
+    VectorStoreExpiresAfter,
+)
 
 from .streams import Receiver
 from .uploading import Progress
@@ -113,6 +122,11 @@ class NewVectorStoreParam(TypedDict, total=False):
     file_ids: Sequence[str]
     chunking_strategy: AutoChunkingParam | StaticChunkingParam
     metadata: Mapping[str, str] | None
+
+
+class ExpiryParam(TypedDict):
+    anchor: Literal["last_active_at"]
+    days: int
 
 
 class NewFileSearchResourcesParam(TypedDict, total=False):
@@ -444,3 +458,84 @@ class SaveFileOptions(CallOptions, total=False):
     """Options of `save_file`."""
 
     on_progress: Progress | None
+
+
+ChunkingParam = ChunkingStrategy | AutoChunkingParam | StaticChunkingParam
+
+
+class CreateVectorStoreOptions(StreamedCallOptions, total=False):
+    """Options of ``create_vector_store``."""
+
+    chunking_strategy: ChunkingParam | None
+    description: str | None
+    expires_after: VectorStoreExpiresAfter | ExpiryParam | None
+    file_ids: Sequence[str] | None
+    metadata: Mapping[str, str] | None
+    name: str | None
+
+
+class ModifyVectorStoreOptions(StreamedCallOptions, total=False):
+    """Options of ``modify_vector_store``."""
+
+    expires_after: VectorStoreExpiresAfter | ExpiryParam | None
+    metadata: Mapping[str, str] | None
+    name: str | None
+
+
+class ComparisonParam(TypedDict):
+    type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
+    key: str
+    value: str | float | bool | Sequence[str | float | bool]
+
+
+class CompoundParam(TypedDict):
+    type: Literal["and", "or"]
+    filters: Sequence[ComparisonParam | CompoundParam | Filter]
+
+
+class SearchRankingParam(TypedDict, total=False):
+    ranker: Literal["none", "auto", "default-2024-11-15"]
+    score_threshold: float
+    hybrid_search: HybridSearchParam | None
+
+
+class SearchVectorStoreOptions(StreamedCallOptions, total=False):
+    """Options of ``search_vector_store``."""
+
+    filters: Filter | ComparisonParam | CompoundParam | None
+    max_num_results: int
+    ranking_options: SearchRanking | SearchRankingParam | None
+    rewrite_query: bool
+
+
+class CreateVectorStoreFileOptions(StreamedCallOptions, total=False):
+    """Options of ``create_vector_store_file``."""
+
+    attributes: Mapping[str, str | float | bool] | None
+    chunking_strategy: ChunkingParam | None
+
+
+class BatchedFileParam(TypedDict, total=False):
+    file_id: Required[str]
+    attributes: Mapping[str, str | float | bool] | None
+    chunking_strategy: ChunkingParam | None
+
+
+class CreateFileBatchOptions(CreateVectorStoreFileOptions, total=False):
+    """Options of ``create_vector_store_file_batch``."""
+
+    file_ids: Sequence[str]
+    files: Sequence[CreateVectorStoreFile | BatchedFileParam]
+
+
+class VectorStoreFilePageOptions(PageOptions, total=False):
+    """Which files of a vector store are wanted."""
+
+    filter: FileStatus | None
+
+
+class WaitForVectorStoreOptions(CallOptions, total=False):
+    """Options of ``wait_for_vector_store``."""
+
+    on_progress: Callable[[VectorStore], object] | None
+    poll_interval_s: float | None

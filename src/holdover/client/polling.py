@@ -1,4 +1,6 @@
-"""Waiting for a run by asking how it is, and answering its calls on the way; a flow, as a call is.
+"""Waiting for a run, or for files to be indexed, by asking how they are, and answering a run's calls on the way.
+
+A flow, as a call is.
 
 Source: the poll helpers of the official SDKs.
 """
@@ -10,6 +12,7 @@ from typing import Any
 
 from holdover.errors import BadRequestError
 from holdover.wire.runs import Run, RunStatus
+from holdover.wire.vector_stores import VectorStore
 
 from .calls import call
 from .exchange import Flow, Pause, Target, decoded, exchange, exchange_raw
@@ -28,6 +31,7 @@ UNDER_WAY: frozenset[RunStatus] = frozenset(("queued", "in_progress", "cancellin
 #: Options that are not sent.
 OF_FUNCTIONS = frozenset(("functions", "on_function_error", "max_rounds"))
 OF_WAITING = OF_FUNCTIONS | {"poll_interval_s"}
+OF_WAITING_FOR_FILES = frozenset(("on_progress", "poll_interval_s"))
 
 
 def run_and_wait(
@@ -48,6 +52,29 @@ def wait_for_run(
     return waiting.finish(exchange(target, call("get_run", thread_id, run_id, reply=Run, options=_sent(options))))
 
 
+def wait_for_vector_store(target: Target, vector_store_id: str, options: Mapping[str, Any]) -> Flow[VectorStore]:
+    """Wait until no file of a vector store is being indexed any more."""
+    pause_s = _checked_pause(options)
+    on_progress = options.get("on_progress")
+    sent = {name: value for name, value in options.items() if name not in OF_WAITING_FOR_FILES}
+    growing_s = FIRST_PAUSE_S
+    while True:
+        store = yield from exchange(target, call("get_vector_store", vector_store_id, reply=VectorStore, options=sent))
+        if on_progress is not None:
+            on_progress(store)
+        if store.status != "in_progress" and not store.file_counts.in_progress:
+            return store
+        yield Pause(pause_s or growing_s)
+        growing_s = min(growing_s * GROWTH, LONGEST_PAUSE_S)
+
+
+def _checked_pause(options: Mapping[str, Any]) -> float | None:
+    pause_s: float | None = options.get("poll_interval_s")
+    if pause_s is not None and not pause_s > 0:
+        raise BadRequestError("poll_interval_s is a number of seconds above 0.", param="poll_interval_s")
+    return pause_s
+
+
 def _sent(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in OF_WAITING}
 
@@ -55,9 +82,7 @@ def _sent(options: Mapping[str, Any]) -> dict[str, Any]:
 class _Waiting:
     def __init__(self, target: Target, options: Mapping[str, Any], *, can_await: bool) -> None:
         self._target = target
-        self._pause_s: float | None = options.get("poll_interval_s")
-        if self._pause_s is not None and not self._pause_s > 0:
-            raise BadRequestError("poll_interval_s is a number of seconds above 0.", param="poll_interval_s")
+        self._pause_s = _checked_pause(options)
         of_functions = {name: options[name] for name in OF_FUNCTIONS & options.keys()}
         self._answering = Answering(**of_functions, can_await=can_await)
         self.calls = RunCalls(options)

@@ -26,7 +26,8 @@ from holdover.wire.tools import (
     ToolResources,
 )
 
-from .core import Core, RetryKey, encode, references_told, repeatable
+from .core import RetryKey, encode, references_told, repeatable
+from .searchable import FileChecks
 from .tool_resources import merged, named_files, provide, required, settled
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ def _chosen(given: T | None | UnsetType, otherwise: T) -> Any:
     return otherwise if given is UNSET or given is None else given
 
 
-class AssistantOperations(Core):
+class AssistantOperations(FileChecks):
     """The operations on assistants."""
 
     async def create_assistant(self, body: CreateAssistant, retry_key: RetryKey | None = None) -> bytes:
@@ -117,10 +118,12 @@ class AssistantOperations(Core):
 
         Raises:
             NotFoundError: The body names a file or a vector store that does not exist.
-            BadRequestError: The retry key came with another body before.
+            BadRequestError: A file of its vector store cannot be searched, or the retry key came with another body
+                before.
         """
         now = self._now()
         provided = provide(body.tool_resources, now=now, entropy=self._entropy)
+        await self._check_searchable(provided.searched)
         assistant = new_assistant(body, id=self._new_id("assistant"), created_at=now, resources=provided.resources)
         document = encode(assistant)
         with references_told():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from holdover.store.protocol import (
     Kind,
     MissingReference,
     Modification,
+    Page,
     Reference,
     Repeatable,
     Store,
@@ -84,7 +86,7 @@ class Core:
         """Return the error for an object that is not there: its owner's, where that is not there either."""
         if owner is not None:
             await self._document(OWNERS[kind], owner)
-        return not_found(kind, identifier)
+        return not_found(kind, identifier, owner)
 
     async def _page(
         self,
@@ -97,21 +99,32 @@ class Core:
         purpose: str | None = None,
         default_limit: int = DEFAULT_LIMIT,
     ) -> bytes:
+        page = await self._read_page(
+            kind, query, owner=owner, run_id=run_id, labels=labels, purpose=purpose, default_limit=default_limit
+        )
+        return splice_page(page.ids, page.documents, has_more=page.has_more)
+
+    async def _read_page(
+        self,
+        kind: Kind,
+        query: PageQuery | FileQuery,
+        *,
+        owner: str | None = None,
+        default_limit: int = DEFAULT_LIMIT,
+        **which: Any,
+    ) -> Page:
         try:
-            page = await self._store.page(
+            return await self._store.page(
                 kind,
                 limit=query.limit or default_limit,
                 ascending=query.order == "asc",
                 after=query.after or None,
                 before=getattr(query, "before", None) or None,
                 owner=owner,
-                run_id=run_id,
-                labels=labels,
-                purpose=purpose,
+                **which,
             )
         except UnknownCursor as unknown:
-            raise not_found(kind, unknown.id) from None
-        return splice_page(page.ids, page.documents, has_more=page.has_more)
+            raise not_found(kind, unknown.id, owner) from None
 
 
 def repeatable(operation: str, retry_key: RetryKey | None, now: int) -> Repeatable | None:
@@ -121,9 +134,11 @@ def repeatable(operation: str, retry_key: RetryKey | None, now: int) -> Repeatab
     return Repeatable(operation=operation, key=retry_key.key, fingerprint=retry_key.fingerprint, now=now)
 
 
-def not_found(kind: str, identifier: str) -> NotFoundError:
+def not_found(kind: str, identifier: str, owner: str | None = None) -> NotFoundError:
     """Return the hosted API's error for an id that refers to nothing."""
     shown = shortened(identifier)
+    if kind == "vector_store_file":
+        return NotFoundError(f"No file found with id '{shown}' in vector store '{owner}'.")
     if kind == "file":
         return NotFoundError(f"No such File object: {shown}", param="id")
     return NotFoundError(f"No {ids.NOUNS[kind]} found with id '{shown}'.")

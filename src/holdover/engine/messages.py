@@ -28,7 +28,8 @@ from holdover.wire.messages import (
 )
 from holdover.wire.record import UNSET
 
-from .core import Core, RetryKey, encode, references, references_told, repeatable
+from .attachments import AttachmentChecks
+from .core import RetryKey, encode, references, references_told, repeatable
 
 
 def new_message(body: CreateMessage, *, id: str, thread_id: str, created_at: int) -> Message:
@@ -103,7 +104,7 @@ def _echoed(part: NewPart) -> Part:
             return ImageURLPart(image_url=image_url)
 
 
-class MessageOperations(Core):
+class MessageOperations(AttachmentChecks):
     """The operations on messages."""
 
     async def create_message(self, thread_id: str, body: CreateMessage, retry_key: RetryKey | None = None) -> bytes:
@@ -111,8 +112,8 @@ class MessageOperations(Core):
 
         Raises:
             NotFoundError: There is no such thread, or the body names a file that does not exist.
-            BadRequestError: The message says nothing, a run is active on the thread, or the retry key came with another
-                body before.
+            BadRequestError: The message says nothing, a file cannot be searched, a run is active on the thread, or the
+                retry key came with another body before.
         """
         now = self._now()
         message = stored(new_message(body, id=self._new_id("message"), thread_id=thread_id, created_at=now))
@@ -124,6 +125,7 @@ class MessageOperations(Core):
                     requires=[Reference("thread", thread_id), *files_of([body])],
                     repeatable=repeatable(f"create_message {thread_id}", retry_key, now),
                     idle_thread=thread_id,
+                    on_thread=await self._attaching(thread_id, [body], now),
                 )
         except ThreadBusy as busy:
             raise BadRequestError(f"Can't add messages to {thread_id} while a run {busy.run_id} is active.") from None

@@ -22,6 +22,7 @@ from holdover.store.protocol import (
     RunColumns,
     RunRow,
     ThreadBusy,
+    ThreadChange,
 )
 from holdover.wire.assistants import Assistant
 from holdover.wire.events import RUN_EVENTS, frame
@@ -48,7 +49,7 @@ from holdover.wire.tools import NewToolResources, ToolResources
 from . import lifecycle
 from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
 from .broadcast import Broadcast, Channel, EventStream
-from .core import Core, RetryKey, encode, not_found, references_told, repeatable
+from .core import RetryKey, encode, not_found, references_told, repeatable
 from .driver import run_frame, streamed_run
 from .lifecycle import decode_run, state_of
 from .messages import files_of, new_messages
@@ -96,7 +97,7 @@ def new_run(body: Body, assistant: Assistant, *, id: str, thread_id: str, create
     )
 
 
-class RunOperations(ThreadOperations, Core):
+class RunOperations(ThreadOperations):
     """The operations on runs and their steps."""
 
     _models: Models
@@ -117,13 +118,15 @@ class RunOperations(ThreadOperations, Core):
         """
         await self._document("thread", thread_id)
         run, assistant = await self._new_run(body, thread_id)
-        added = self._new_messages(body.additional_messages or [], thread_id, run.created_at)
+        additional = body.additional_messages or []
+        added = self._new_messages(additional, thread_id, run.created_at)
         if not assistant.instructions and not run.instructions:
-            await self._check_there_is_a_question(thread_id, body.additional_messages or [])
+            await self._check_there_is_a_question(thread_id, additional)
         return await self._started(
             run,
             [*added],
-            requires=[Reference("thread", thread_id), *files_of(body.additional_messages or [])],
+            requires=[Reference("thread", thread_id), *files_of(additional)],
+            on_thread=await self._attaching(thread_id, additional, run.created_at),
             streams=is_streamed(body),
             operation=f"create_run {thread_id}",
             retry_key=retry_key,
@@ -141,7 +144,7 @@ class RunOperations(ThreadOperations, Core):
         given = body.thread or CreateThread()
         if body.tool_resources and not given.tool_resources:
             given = msgspec.structs.replace(given, tool_resources=_as_new(body.tool_resources))
-        thread = self._new_thread(given, self._now())
+        thread = await self._new_thread(given, self._now())
         run, assistant = await self._new_run(body, thread.id)
         asks = any(message.role == "user" for message in given.messages or [])
         if not asks and not run.instructions and not assistant.instructions:
@@ -201,6 +204,7 @@ class RunOperations(ThreadOperations, Core):
         streams: bool,
         operation: str,
         retry_key: RetryKey | None,
+        on_thread: Callable[[bytes], ThreadChange] | None = None,
         before: bytes = b"",
     ) -> bytes | EventStream:
         """Store a run with all that is made with it, and have it driven: here, if there is room.
@@ -228,6 +232,7 @@ class RunOperations(ThreadOperations, Core):
                     requires=[*requires, Reference("assistant", run.assistant_id)],
                     repeatable=repeatable(operation, retry_key, run.created_at),
                     idle_thread=None if before else run.thread_id,
+                    on_thread=on_thread,
                 )
         except ThreadBusy as busy:
             raise already_active(run.thread_id, busy.run_id) from None

@@ -12,9 +12,11 @@ from holdover.wire.record import UNSET
 from holdover.wire.threads import CreateThread, ModifyThread, Thread, ThreadDeleted, ThreadQuery
 from holdover.wire.tools import ToolResources
 
-from .core import Core, RetryKey, encode, references_told, repeatable
+from .attachments import AttachmentChecks, attached, equipped
+from .core import RetryKey, encode, references_told, repeatable
 from .messages import files_of, new_messages
-from .tool_resources import merged, named_files, provide, required, settled
+from .searchable import store_ids_of
+from .tool_resources import OF_THREADS, merged, named_files, provide, required, settled
 
 #: How a thread without resources ends when it is made or changed, and how it ends when it is read: the recordings
 #: show an empty list of the code interpreter only then.
@@ -52,7 +54,7 @@ class NewThread(msgspec.Struct, frozen=True):
     requires: list[Reference]
 
 
-class ThreadOperations(Core):
+class ThreadOperations(AttachmentChecks):
     """The operations on threads."""
 
     async def create_thread(self, body: CreateThread, retry_key: RetryKey | None = None) -> bytes:
@@ -63,7 +65,7 @@ class ThreadOperations(Core):
             BadRequestError: A message says nothing, or the retry key came with another body before.
         """
         now = self._now()
-        made = self._new_thread(body, now)
+        made = await self._new_thread(body, now)
         with references_told():
             return await self._store.create(
                 made.objects,
@@ -72,16 +74,24 @@ class ThreadOperations(Core):
                 repeatable=repeatable("create_thread", retry_key, now),
             )
 
-    def _new_thread(self, body: CreateThread, now: int) -> NewThread:
+    async def _new_thread(self, body: CreateThread, now: int) -> NewThread:
         """Return a thread and all that is made with it.
 
         Raises:
-            BadRequestError: A message says nothing.
+            NotFoundError: A file does not exist that is to be searched, or the vector store that it is to be added to.
+            BadRequestError: A message says nothing, or a file cannot be searched.
         """
-        provided = provide(body.tool_resources, now=now, entropy=self._entropy)
-        thread = new_thread(body, id=self._new_id("thread"), created_at=now, resources=provided.resources)
-        document = encode(thread)
+        provided = provide(body.tool_resources, now=now, entropy=self._entropy, expires_after=OF_THREADS)
         bodies = body.messages or []
+        files = attached(bodies)
+        await self._check_searchable(provided.searched)
+        await self._check_searchable(files.searched, "attachments")
+        if files.searched and not provided.made:
+            for each in store_ids_of(provided.resources):
+                await self._live(each)
+        resources, added = equipped(provided.resources, files, now=now, entropy=self._entropy)
+        thread = new_thread(body, id=self._new_id("thread"), created_at=now, resources=resources)
+        document = encode(thread)
         messages = new_messages(
             bodies, ids=[self._new_id("message") for _ in bodies], thread_id=thread.id, created_at=now
         )
@@ -94,7 +104,7 @@ class ThreadOperations(Core):
             file_ids=named_files(thread.tool_resources),
         )
         requires = [*provided.requires, *files_of(bodies)]
-        return NewThread(thread.id, document, [*provided.made, stored, *messages], requires)
+        return NewThread(thread.id, document, [*provided.made, *added, stored, *messages], requires)
 
     async def get_thread(self, thread_id: str) -> bytes:
         """Return a thread.

@@ -17,36 +17,57 @@ from holdover.wire.tools import (
     NewToolResources,
     ToolResources,
 )
-from holdover.wire.vector_stores import NewVectorStore
+from holdover.wire.vector_stores import NewVectorStore, VectorStoreExpiresAfter
 
 from .core import encode, references
-from .vector_stores import kept_aside, new_vector_store
+from .vector_stores import named, new_files, new_vector_store
+
+#: Vector stores that a thread or a message made go so long after they were last used.
+OF_THREADS = VectorStoreExpiresAfter(anchor="last_active_at", days=7)
 
 
 class Provided(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body's ``tool_resources`` come to: themselves, the stores to be made, and those that must exist."""
+    """What a body's ``tool_resources`` come to: themselves, what is to be made, and what must exist.
+
+    ``searched`` are files that must be such as can be searched.
+    """
 
     resources: ToolResources
     made: list[NewObject]
     requires: list[Reference]
+    searched: list[str]
 
 
-def provide(given: NewToolResources | None | UnsetType, *, now: int, entropy: ids.Entropy) -> Provided:
+def provide(
+    given: NewToolResources | None | UnsetType,
+    *,
+    now: int,
+    entropy: ids.Entropy,
+    expires_after: VectorStoreExpiresAfter | None = None,
+) -> Provided:
     """Return what the ``tool_resources`` of a creation come to."""
     given = given or NewToolResources()
     search = given.file_search or None
     stores = search.vector_stores or () if search else ()
-    file_ids = [*file_ids_of(given.code_interpreter), *(each for store in stores for each in store.file_ids or ())]
-    made = [_vector_store(each, now, entropy) for each in stores]
-    named = list(search.vector_store_ids or ()) if search else []
-    chosen = named or [each.id for each in made]
+    searched = [each for store in stores for each in store.file_ids or ()]
+    made = [
+        each
+        for store in stores
+        for each in made_vector_store(store, now=now, entropy=entropy, expires_after=expires_after)
+    ]
+    store_ids = list(search.vector_store_ids or ()) if search else []
+    chosen = store_ids or [each.id for each in made if each.kind == "vector_store"]
     return Provided(
         resources=ToolResources(
             code_interpreter=given.code_interpreter,
             file_search=FileSearchResources(vector_store_ids=chosen) if chosen else UNSET,
         ),
         made=made,
-        requires=[*references(file_ids), *(Reference("vector_store", each) for each in named)],
+        requires=[
+            *references([*file_ids_of(given.code_interpreter), *searched]),
+            *(Reference("vector_store", each) for each in store_ids),
+        ],
+        searched=searched,
     )
 
 
@@ -97,6 +118,12 @@ def _kept(given: Any, otherwise: Any) -> Any:
     return otherwise if given is UNSET else given
 
 
-def _vector_store(body: NewVectorStore, now: int, entropy: ids.Entropy) -> NewObject:
-    made = new_vector_store(body, id=ids.new_vector_store_id(now, entropy), created_at=now)
-    return NewObject(kind="vector_store", id=made.id, created_at=now, document=encode(made), extra=kept_aside(body))
+def made_vector_store(
+    body: NewVectorStore, *, now: int, entropy: ids.Entropy, expires_after: VectorStoreExpiresAfter | None
+) -> list[NewObject]:
+    """Return the vector store that a helper describes, and its files, to be indexed."""
+    store_id = ids.new_vector_store_id(now, entropy)
+    store = new_vector_store(body, id=store_id, created_at=now, expires_after=expires_after)
+    made = NewObject(kind="vector_store", id=store_id, created_at=now, document=encode(store))
+    files = named(body.file_ids or (), body.chunking_strategy)
+    return [made, *new_files(files, store_id=store_id, created_at=now)]

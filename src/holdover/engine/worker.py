@@ -72,7 +72,6 @@ class Worker:
 
     async def start(self) -> None:
         """Begin to work."""
-        await self._store.watch(self._take_hint)
         loops: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renew, self._sweep]
         if self._claims:
             loops.append(self._claim)
@@ -144,7 +143,8 @@ class Worker:
             if len(self._drivers) == self._max_runs - 1:
                 self._wake.set()  # there is room again
 
-    def _take_hint(self, status: str, run_id: str) -> None:
+    def take_hint(self, status: str, run_id: str) -> None:
+        """Take in what another process tells of a run (`holdover.store.protocol.Hint`)."""
         if status == "queued":
             self._wake.set()
         elif status == "cancelling":

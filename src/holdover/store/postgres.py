@@ -18,6 +18,7 @@ import math
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 
-from . import paging, postgres_files
+from . import paging, postgres_chunks, postgres_files, postgres_vector_stores
 from .postgres_query import Connection, Query
 from .postgres_query import fetch_rows as _rows
 from .postgres_query import fetch_value as _value
@@ -36,7 +37,10 @@ from .protocol import (
     OWNERS,
     REPLY_LIFETIME_S,
     Changed,
+    ChangedStoreFile,
+    FileVectors,
     Hint,
+    IndexedFile,
     Kind,
     Lease,
     MissingReference,
@@ -44,17 +48,23 @@ from .protocol import (
     NewObject,
     Page,
     Part,
+    Passage,
     Reference,
     Repeatable,
     RunChange,
     RunRow,
+    StoreFileChange,
+    StoreFileRow,
+    StoreFiles,
+    Tally,
     ThreadBusy,
+    ThreadChange,
     UnknownCursor,
     UploadChange,
     UploadRow,
     reused_key,
 )
-from .statements import for_case, load_migrations, load_statements
+from .statements import for_case, load_migrations, load_statements, place
 
 try:
     import asyncpg  # type: ignore[import-untyped]
@@ -72,6 +82,7 @@ TABLES: dict[Kind, str] = {
     "run": "runs",
     "step": "steps",
     **postgres_files.TABLES,
+    **postgres_vector_stores.TABLES,
 }
 
 #: The first half of every advisory lock's number ("HoLd"); the second is 0 for migrations, or that of a kind.
@@ -122,7 +133,9 @@ _statements = load_statements("postgres", "objects.sql") | load_statements("post
 def _query(name: str, kind: Kind = "thread", **cases: bool) -> Query:
     text = for_case(_statements[name], owned=kind in OWNERS, **cases)
     number = KINDS.index(kind) + 1
-    return Query(text.format(table=TABLES[kind], kind=kind, application=APPLICATION_ID, number=number))
+    return Query(
+        text.format(table=TABLES[kind], kind=kind, place=place(kind), application=APPLICATION_ID, number=number)
+    )
 
 
 def _for_each_kind(name: str, **cases: bool) -> dict[Kind, Query]:
@@ -131,16 +144,19 @@ def _for_each_kind(name: str, **cases: bool) -> dict[Kind, Query]:
 
 GET = _for_each_kind("get", locked=False)
 GET_LOCKED = _for_each_kind("get", locked=True)
+GET_MANY = _for_each_kind("get_many")
 EXISTS = _for_each_kind("exists")
+EXIST = _for_each_kind("exist")
 CURSOR = _for_each_kind("cursor")
-#: By direction (upwards or not), and by what is asked for: one run's objects, or files of one purpose.
-SCAN = {
-    (upwards, of): _for_each_kind(
-        "scan_upwards" if upwards else "scan_downwards", run=of == "run", purpose=of == "purpose"
-    )
-    for upwards in (True, False)
-    for of in (None, "run", "purpose")
-}
+
+
+@cache
+def _scan(kind: Kind, upwards: bool, of: frozenset[str]) -> Query:
+    """Return the statement for a list in this direction, of what has these columns as asked for."""
+    asked = {column: column in of for column in ("run", "purpose", "batch", "status")}
+    return _query("scan_upwards" if upwards else "scan_downwards", kind, **asked)
+
+
 #: Threads that have certain labels, by direction.
 SCAN_LABELLED = {True: _query("scan_labelled_upwards"), False: _query("scan_labelled_downwards")}
 SETTLE = {kind: _query("settle", kind) for kind in KINDS if kind not in OWNERS}
@@ -233,6 +249,8 @@ class PostgresStore:
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
         purpose: str | None = None,
+        batch: str | None = None,
+        status: str | None = None,
     ) -> Page:
         async def work(connection: Connection) -> Page:
             scan = paging.plan(
@@ -240,15 +258,16 @@ class PostgresStore:
                 after=await _place(connection, kind, after, owner),
                 before=await _place(connection, kind, before, owner),
             )
+            asked = {"run": run_id, "purpose": purpose, "batch": batch, "status": status}
             given: dict[str, Any] = {
                 "low": scan.low,
                 "high": scan.high,
                 "limit": limit + 1,
                 "owner": owner,
                 "run_id": run_id,
-                "purpose": purpose,
+                **asked,
             }
-            statement = SCAN[scan.upwards, "run" if run_id is not None else "purpose" if purpose else None][kind]
+            statement = _scan(kind, scan.upwards, frozenset(name for name, value in asked.items() if value is not None))
             if labels:
                 (key, value), *others = labels.items()
                 given |= {"key": key, "value": value} | _pairs(dict(others))
@@ -277,6 +296,7 @@ class PostgresStore:
         requires: Sequence[Reference] = (),
         repeatable: Repeatable | None = None,
         idle_thread: str | None = None,
+        on_thread: Callable[[bytes], ThreadChange] | None = None,
     ) -> bytes:
         async def work(connection: Connection) -> bytes:
             if repeatable is not None:
@@ -291,8 +311,21 @@ class PostgresStore:
                 active = await _value(connection, ACTIVE_RUN, owner=idle_thread)
                 if active is not None:
                     raise ThreadBusy(active)
-            for each in objects:
-                await _insert(connection, each)
+            added = [*objects]
+            if idle_thread is not None and on_thread is not None:
+                change = on_thread(await _value(connection, GET["thread"], id=idle_thread, owner=None))
+                await _require(connection, change.requires)
+                if change.modification is not None:
+                    await _modify(connection, "thread", idle_thread, change.modification)
+                added = [*change.added, *objects]
+            await postgres_vector_stores.lock_stores(connection, added)
+            for each in added:
+                if each.store_file is None:
+                    await _insert(connection, each)
+            files = [each for each in added if each.store_file is not None]
+            if files:
+                await postgres_vector_stores.add(connection, files)
+                await _notify(connection, "indexing", files[0].owner or "")
             if repeatable is not None:
                 await _remember(connection, repeatable, reply)
             return reply
@@ -307,13 +340,7 @@ class PostgresStore:
             if document is None:
                 return None
             modification = change(document)
-            await _require(connection, modification.requires)
-            await _value(connection, REPLACE[kind], id=identifier, document=modification.document)
-            if modification.labels is not None:
-                await _value(connection, UNLABEL, id=identifier)
-                await _value(connection, LABEL, id=identifier, **_pairs(modification.labels))
-            if modification.file_ids is not None:
-                await postgres_files.name_files(connection, kind, identifier, modification.file_ids)
+            await _modify(connection, kind, identifier, modification)
             return modification.document
 
         return await self._write(work)
@@ -374,6 +401,45 @@ class PostgresStore:
     async def named_digests(self, digests: Sequence[str]) -> set[str]:
         return await self._read(lambda connection: postgres_files.named_digests(connection, digests))
 
+    # Files of vector stores
+
+    async def get_many(self, kind: Kind, identifiers: Sequence[str]) -> Mapping[str, bytes]:
+        asked = [_storable(each) for each in identifiers]
+        return dict(await self._read(lambda connection: _rows(connection, GET_MANY[kind], ids=asked)))
+
+    async def change_store_file(
+        self, store_id: str, file_id: str, change: Callable[[StoreFileRow], StoreFileChange | None]
+    ) -> ChangedStoreFile | None:
+        which = {"owner": store_id, "id": file_id, "limit": 1}
+        found = await self._write(lambda connection: postgres_vector_stores.change(connection, "file", change, **which))
+        return found[0] if found else None
+
+    async def change_store_files(
+        self,
+        which: StoreFiles,
+        change: Callable[[StoreFileRow], StoreFileChange | None],
+        *,
+        limit: int,
+        of: str | None = None,
+        durable: bool = True,
+    ) -> Sequence[ChangedStoreFile]:
+        if which == "unclaimed" and not await self._read(postgres_vector_stores.is_unclaimed):
+            return []  # looked for all the time, and mostly not there: no transaction need be begun
+        return await self._write(
+            lambda connection: postgres_vector_stores.change(connection, which, change, id=of, limit=limit),
+            durable=durable,
+        )
+
+    async def count_store_files(
+        self, by: Literal["store", "batch"], identifiers: Sequence[str]
+    ) -> Mapping[str, Sequence[Tally]]:
+        return await self._read(lambda connection: postgres_vector_stores.count(connection, by, identifiers))
+
+    async def renew_store_files(self, worker: str, held: Mapping[int, int], seconds: float) -> set[int]:
+        return await self._write(
+            lambda connection: postgres_vector_stores.renew(connection, worker, held, seconds), durable=False
+        )
+
     # Runs
 
     async def change_run(
@@ -428,6 +494,30 @@ class PostgresStore:
             return found
 
         return await self._read(work)
+
+    # Chunks
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
+        return await self._read(lambda connection: postgres_chunks.indexed_files(connection, store_id))
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
+        return await self._read(lambda connection: postgres_chunks.load_vectors(connection, indexed))
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]:
+        return await self._read(
+            lambda connection: postgres_chunks.match_words(connection, store_id, text, limit, indexed)
+        )
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+        return await self._read(lambda connection: postgres_chunks.passages(connection, chunks))
+
+    async def indexed_text(self, store_id: str, file_id: str) -> str | None:
+        return await self._read(lambda connection: postgres_chunks.indexed_text(connection, store_id, file_id))
+
+    async def sweep_chunks(self, limit: int) -> int:
+        return await self._write(lambda connection: postgres_chunks.sweep(connection, limit), durable=False)
 
     async def watch(self, hint: Hint) -> None:
         """Listen from now on, on a connection that is made anew whenever it is lost. See `Store.watch`."""
@@ -562,9 +652,27 @@ async def _place(connection: Connection, kind: Kind, cursor: str | None, owner: 
 
 
 async def _require(connection: Connection, references: Sequence[Reference]) -> None:
+    # Files come in thousands: they are asked for together, and before the rest.
+    file_ids = [_storable(each.id) for each in references if each.kind == "file"]
+    found = {row[0] for row in await _rows(connection, EXIST["file"], ids=file_ids)} if file_ids else set()
     for each in references:
-        if await _value(connection, EXISTS[each.kind], id=each.id) is None:
+        is_there = each.id in found if each.kind == "file" else await _exists(connection, each)
+        if not is_there:
             raise MissingReference(each)
+
+
+async def _exists(connection: Connection, reference: Reference) -> bool:
+    return await _value(connection, EXISTS[reference.kind], id=reference.id) is not None
+
+
+async def _modify(connection: Connection, kind: Kind, identifier: str, modification: Modification) -> None:
+    await _require(connection, modification.requires)
+    await _value(connection, REPLACE[kind], id=identifier, document=modification.document)
+    if modification.labels is not None:
+        await _value(connection, UNLABEL, id=identifier)
+        await _value(connection, LABEL, id=identifier, **_pairs(modification.labels))
+    if modification.file_ids is not None:
+        await postgres_files.name_files(connection, kind, identifier, modification.file_ids)
 
 
 async def _insert(connection: Connection, each: NewObject) -> None:

@@ -17,7 +17,19 @@ import msgspec
 from holdover.errors import BadRequestError
 
 #: The kinds of objects that a store keeps, each in a table of its own.
-Kind = Literal["assistant", "vector_store", "thread", "message", "run", "step", "file", "upload", "upload_part"]
+Kind = Literal[
+    "assistant",
+    "vector_store",
+    "thread",
+    "message",
+    "run",
+    "step",
+    "file",
+    "upload",
+    "upload_part",
+    "vector_store_file",
+    "batch",
+]
 KINDS: tuple[Kind, ...] = (
     "assistant",
     "vector_store",
@@ -28,9 +40,18 @@ KINDS: tuple[Kind, ...] = (
     "file",
     "upload",
     "upload_part",
+    "vector_store_file",
+    "batch",
 )
 #: Kinds whose objects belong to another object and are deleted with it, and the kind of that.
-OWNERS: dict[Kind, Kind] = {"message": "thread", "run": "thread", "step": "run", "upload_part": "upload"}
+OWNERS: dict[Kind, Kind] = {
+    "message": "thread",
+    "run": "thread",
+    "step": "run",
+    "upload_part": "upload",
+    "vector_store_file": "vector_store",
+    "batch": "vector_store",
+}
 #: Kinds whose objects name files that are taken out of them when a file is deleted, in an order in which to lock them.
 FILE_USERS: tuple[Kind, ...] = ("assistant", "thread")
 
@@ -52,6 +73,7 @@ class NewObject(msgspec.Struct, frozen=True, kw_only=True):
         labels: Pairs that a list can be filtered by: a thread's metadata.
         run: What is searched of a run.
         file: What is searched of a file, an upload or a part of one.
+        store_file: What is searched of a file in a vector store. One that is in the store already begins anew.
         file_ids: Files that are taken out of an assistant or a thread when they are deleted.
     """
 
@@ -65,6 +87,7 @@ class NewObject(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] | None = None
     run: RunColumns | None = None
     file: FileColumns | None = None
+    store_file: StoreFileColumns | None = None
     file_ids: Sequence[str] = ()
 
 
@@ -84,6 +107,18 @@ class FileColumns(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str | None = None
     expires_at: float | None = None
     deadline: float | None = None
+
+
+class StoreFileColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """What is searched of a file in a vector store, beside its document. It is to be indexed.
+
+    Attributes:
+        batch: The batch that it came with.
+        size: How many files came with the same request: those of small ones are indexed first.
+    """
+
+    batch: str | None = None
+    size: int = 1
 
 
 class RunColumns(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +193,14 @@ class Modification(msgspec.Struct, frozen=True):
     requires: Sequence[Reference] = ()
     labels: Mapping[str, str] | None = None
     file_ids: Sequence[str] | None = None
+
+
+class ThreadChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a thread becomes when something is added to it (``None``: what it is), and what is added beside that."""
+
+    modification: Modification | None = None
+    added: Sequence[NewObject] = ()
+    requires: Sequence[Reference] = ()
 
 
 class TooLate(Exception):
@@ -242,6 +285,99 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
         return self.row.epoch + (self.change is not None and isinstance(self.change.lease, Lease))
 
 
+class StoreFileRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A file in a vector store as the store has it, read inside the transaction that is to change it.
+
+    Attributes:
+        seq: The row's number, never given out again.
+        id: The file's own.
+        usage_bytes: What it takes.
+        epoch, attempts, worker, lease_until, now: As of a run (`RunRow`).
+        embedder, chunking: How it was indexed last, if what was indexed then can still be searched.
+    """
+
+    seq: int
+    id: str
+    store_id: str
+    document: bytes
+    status: str
+    usage_bytes: int
+    batch: str | None
+    epoch: int
+    attempts: int
+    worker: str | None
+    lease_until: float | None
+    embedder: str | None
+    chunking: str | None
+    now: float
+
+
+class StoreFileChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of a file in a vector store, and what is written with it in the same transaction.
+
+    Attributes:
+        status, document: Its new ones.
+        lease, attempts: As of a run (`RunChange`).
+        index: What is found of it from now on; ``None`` to leave that as it is.
+    """
+
+    status: str
+    document: bytes
+    lease: Lease | Literal["keep"] | None = None
+    attempts: int | None = None
+    index: Index | Relabelled | NoIndex | None = None
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """The file and its chunks, in the place of those that were there.
+
+    Attributes:
+        embedder, chunking: How it was indexed; ``None`` while it is not finished.
+        usage_bytes: What it takes.
+    """
+
+    file: NewIndexedFile
+    chunks: Sequence[NewChunk]
+    embedder: str | None
+    chunking: str | None
+    usage_bytes: int
+
+
+class Relabelled(msgspec.Struct, frozen=True):
+    """The same chunks, found by other attributes."""
+
+    attributes: Mapping[str, str | float | bool]
+
+
+class NoIndex(msgspec.Struct, frozen=True):
+    """Nothing is found of it any more."""
+
+
+class ChangedStoreFile(msgspec.Struct, frozen=True):
+    """What was done to a file in a vector store: the row that was found, the change (``None``: nothing was written)."""
+
+    row: StoreFileRow
+    change: StoreFileChange | None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch after the change."""
+        return self.row.epoch + (self.change is not None and isinstance(self.change.lease, Lease))
+
+
+#: Which files of vector stores are meant: those nobody holds a valid lease on, of all that are in progress; those of a
+#: batch that are in progress; those that were indexed by another embedder than this and are completed.
+StoreFiles = Literal["unclaimed", "batch", "stale"]
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """How many files of a vector store or a batch are in a status, and what they take."""
+
+    status: str
+    count: int
+    usage_bytes: int
+
+
 class Part(msgspec.Struct, frozen=True):
     """A part of an upload: where its bytes are found, and how many they are."""
 
@@ -276,7 +412,66 @@ class UploadChange(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes | None = None
 
 
-#: What is told to workers of all processes: a run's status and its id. A hint: it may be lost, never relied on.
+#: A chunk's number is that of its file's indexing and, in the last bits, its place in the file.
+CHUNK_BITS = 20
+
+
+class NewIndexedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as it is to be found in a vector store.
+
+    Attributes:
+        attributes: What searches are filtered by.
+        embedder: Who made the vectors of its chunks; those of two cannot be compared.
+        text: All of it, as it was read.
+    """
+
+    file_id: str
+    file_name: str
+    attributes: Mapping[str, str | float | bool]
+    embedder: str
+    text: str
+
+
+class NewChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a file: ``text[start:end]`` of it, how many tokens that has, its vector as little-endian float16."""
+
+    text: str
+    start: int
+    end: int
+    tokens: int
+    vector: bytes
+
+
+class IndexedFile(msgspec.Struct, frozen=True):
+    """A file in a vector store. ``indexed`` numbers this indexing of it and is never given out again."""
+
+    indexed: int
+    file_id: str
+    file_name: str
+    attributes: Mapping[str, str | float | bool]
+    embedder: str
+
+
+class FileVectors(msgspec.Struct, frozen=True):
+    """The vectors of one indexing, little-endian float16 one after another; chunks are numbered on from the first."""
+
+    indexed: int
+    first_chunk: int
+    vectors: bytes
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A chunk as it was read: ``start`` and ``end`` count code points in the file's text."""
+
+    chunk: int
+    indexed: int
+    text: str
+    start: int
+    end: int
+
+
+#: What is told to workers of all processes: a run's status and its id, or ``"indexing"`` and a vector store's. A hint:
+#: it may be lost, never relied on.
 Hint = Callable[[str, str], None]
 
 
@@ -298,13 +493,16 @@ class Store(Protocol):
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
         purpose: str | None = None,
+        batch: str | None = None,
+        status: str | None = None,
     ) -> Page:
         """Return up to ``limit`` objects, exactly in the order of their creation (or its reverse).
 
         ``after`` and ``before`` are ids, themselves left out; with ``before`` alone the objects nearest to it are
         returned. The id of a deleted object still marks its place. Of kinds with owners, those of one owner are
         listed; ``run_id`` lists only what that run made, ``labels`` only objects that have all of these pairs,
-        ``purpose`` only files of that purpose.
+        ``purpose`` only files of that purpose, ``batch`` and ``status`` only files of a vector store that came with
+        that batch or are in that state.
 
         Raises:
             UnknownCursor: An id is not that of any object of this kind, present or deleted.
@@ -318,8 +516,11 @@ class Store(Protocol):
         requires: Sequence[Reference] = (),
         repeatable: Repeatable | None = None,
         idle_thread: str | None = None,
+        on_thread: Callable[[bytes], ThreadChange] | None = None,
     ) -> bytes:
         """Add objects and return ``reply``; or, where the request was carried out before, what it was answered then.
+
+        ``on_thread`` says what the idle thread becomes with it; it must be quick and pure, as for `modify`.
 
         ``idle_thread`` must have no active run, and gets none while this is written: of two that would add to it at
         the same time, on two machines, one comes first.
@@ -387,6 +588,54 @@ class Store(Protocol):
     async def named_digests(self, digests: Sequence[str]) -> set[str]:
         """Return those of these digests that a file or a part of an upload has."""
 
+    # Files of vector stores
+
+    async def get_many(self, kind: Kind, identifiers: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the documents of those of these objects that exist, by id."""
+
+    async def change_store_file(
+        self, store_id: str, file_id: str, change: Callable[[StoreFileRow], StoreFileChange | None]
+    ) -> ChangedStoreFile | None:
+        """Change a file of a vector store by what ``change`` makes of its row; ``None`` if it is not in the store.
+
+        ``change`` must be quick and pure: it runs inside the transaction, which holds the row, perhaps more than once.
+        It says ``None`` where nothing is to be written, and what it raises is raised here.
+        """
+
+    async def change_store_files(
+        self,
+        which: StoreFiles,
+        change: Callable[[StoreFileRow], StoreFileChange | None],
+        *,
+        limit: int,
+        of: str | None = None,
+        durable: bool = True,
+    ) -> Sequence[ChangedStoreFile]:
+        """Change up to ``limit`` files of vector stores, as `change_store_file` does, in one transaction.
+
+        Those that another is claiming at the same moment are passed over, not waited for.
+
+        Args:
+            which: Files that are meant; those unclaimed are taken smallest request first, then oldest.
+            of: The batch, or the embedder.
+            durable: See `change_run`.
+        """
+
+    async def count_store_files(
+        self, by: Literal["store", "batch"], identifiers: Sequence[str]
+    ) -> Mapping[str, Sequence[Tally]]:
+        """Return how many files of vector stores, or of batches, are in which status; without files, of none."""
+
+    async def renew_store_files(self, worker: str, held: Mapping[int, int], seconds: float) -> set[int]:
+        """Renew the leases of files that a worker indexes, all in one statement.
+
+        Args:
+            held: The epoch that each was given with, by the row's number.
+
+        Returns:
+            Those that are still this worker's to index.
+        """
+
     # Runs
 
     async def change_run(
@@ -441,9 +690,37 @@ class Store(Protocol):
     async def watch(self, hint: Hint) -> None:
         """Have ``hint`` called on the event loop when a run is queued for any worker, to be cancelled, or deleted.
 
-        The hint's status is ``"queued"``, ``"cancelling"`` or ``"deleted"``. Changes of this process may or may not be
-        told; those of others are, as far as the database tells them.
+        The hint's status is ``"queued"``, ``"cancelling"`` or ``"deleted"``; ``"indexing"`` says that files were added
+        to a vector store. Changes of this process may or may not be told; those of others are, as far as the database
+        tells them.
         """
+
+    # Chunks. They are written, replaced and removed by `index_file`, `unindex` and `relabel` of ``sqlite_chunks`` and
+    # ``postgres_chunks``, inside the transactions that change the file's object in the vector store.
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
+        """Return the files of a vector store whose chunks can be searched, in the order of their indexing."""
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
+        """Return the vectors of indexings, in the order of their numbers; of those that are gone, none."""
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]:
+        """Return the chunks that have words of a text, the best first: their numbers and scores.
+
+        The scores of one answer can be compared with each other only. With ``indexed``, only chunks of these indexings
+        are ranked.
+        """
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+        """Return chunks by their numbers, in any order; those that are gone are left out."""
+
+    async def indexed_text(self, store_id: str, file_id: str) -> str | None:
+        """Return the text of a file as it was read when it was indexed in a vector store; ``None`` if it was not."""
+
+    async def sweep_chunks(self, limit: int) -> int:
+        """Take away up to ``limit`` chunks that no file has any more; return how many: 0 when none is left."""
 
     def now(self) -> float:
         """Return the database's time in Unix seconds, as well as it is known without asking."""

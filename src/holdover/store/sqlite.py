@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Literal, TypeVar
@@ -29,13 +30,16 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
 
-from . import paging, sqlite_files
+from . import paging, sqlite_chunks, sqlite_files, sqlite_vector_stores
 from .protocol import (
     KINDS,
     OWNERS,
     REPLY_LIFETIME_S,
     Changed,
+    ChangedStoreFile,
+    FileVectors,
     Hint,
+    IndexedFile,
     Kind,
     Lease,
     MissingReference,
@@ -43,17 +47,23 @@ from .protocol import (
     NewObject,
     Page,
     Part,
+    Passage,
     Reference,
     Repeatable,
     RunChange,
     RunRow,
+    StoreFileChange,
+    StoreFileRow,
+    StoreFiles,
+    Tally,
     ThreadBusy,
+    ThreadChange,
     UnknownCursor,
     UploadChange,
     UploadRow,
     reused_key,
 )
-from .statements import for_case, load_migrations, load_statements
+from .statements import for_case, load_migrations, load_statements, place
 
 T = TypeVar("T")
 
@@ -65,6 +75,7 @@ TABLES: dict[Kind, str] = {
     "run": "runs",
     "step": "steps",
     **sqlite_files.TABLES,
+    **sqlite_vector_stores.TABLES,
 }
 
 #: Marks a file as ours ("HoLd"), so that another program's database is not taken for one.
@@ -90,22 +101,27 @@ _statements = load_statements("sqlite", "objects.sql") | load_statements("sqlite
 
 def _for_each_kind(name: str, **cases: bool) -> dict[Kind, str]:
     return {
-        kind: for_case(_statements[name], owned=kind in OWNERS, **cases).format(table=TABLES[kind], kind=kind)
+        kind: for_case(_statements[name], owned=kind in OWNERS, **cases).format(
+            table=TABLES[kind], kind=kind, place=place(kind)
+        )
         for kind in KINDS
     }
 
 
 GET = _for_each_kind("get")
+GET_MANY = _for_each_kind("get_many")
 EXISTS = _for_each_kind("exists")
 CURSOR = _for_each_kind("cursor")
-#: By direction (upwards or not), and by what is asked for: one run's objects, or files of one purpose.
-SCAN = {
-    (upwards, of): _for_each_kind(
-        "scan_upwards" if upwards else "scan_downwards", run=of == "run", purpose=of == "purpose"
-    )
-    for upwards in (True, False)
-    for of in (None, "run", "purpose")
-}
+
+
+@cache
+def _scan(kind: Kind, upwards: bool, of: frozenset[str]) -> str:
+    """Return the statement for a list in this direction, of what has these columns as asked for."""
+    asked = {column: column in of for column in ("run", "purpose", "batch", "status")}
+    text = for_case(_statements["scan_upwards" if upwards else "scan_downwards"], owned=kind in OWNERS, **asked)
+    return text.format(table=TABLES[kind])
+
+
 #: Threads that have certain labels, by direction.
 SCAN_LABELLED = {True: _statements["scan_labelled_upwards"], False: _statements["scan_labelled_downwards"]}
 INSERT = {
@@ -150,6 +166,7 @@ class SQLiteStore:
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._recent = _Recent()
+        self._searching = sqlite_chunks.Readers(lambda: _connect(path))
 
     @classmethod
     async def open(cls, path: str, *, clock: Callable[[], float] = time.time) -> SQLiteStore:
@@ -210,6 +227,8 @@ class SQLiteStore:
         run_id: str | None = None,
         labels: Mapping[str, str] | None = None,
         purpose: str | None = None,
+        batch: str | None = None,
+        status: str | None = None,
     ) -> Page:
         with _Translated():
             self._begin_reading()
@@ -219,8 +238,9 @@ class SQLiteStore:
                 before=self._place(kind, before, owner),
             )
             given: dict[str, Any] = {"low": scan.low, "high": scan.high, "limit": limit + 1}
-            given |= {"owner": owner, "run_id": run_id, "purpose": purpose}
-            statement = SCAN[scan.upwards, "run" if run_id is not None else "purpose" if purpose else None][kind]
+            asked = {"run": run_id, "purpose": purpose, "batch": batch, "status": status}
+            given |= {"owner": owner, "run_id": run_id, **asked}
+            statement = _scan(kind, scan.upwards, frozenset(name for name, value in asked.items() if value is not None))
             if labels:
                 (key, value), *others = labels.items()
                 given |= {"key": key, "value": value, "others": msgspec.json.encode(dict(others)).decode()}
@@ -258,6 +278,7 @@ class SQLiteStore:
         requires: Sequence[Reference] = (),
         repeatable: Repeatable | None = None,
         idle_thread: str | None = None,
+        on_thread: Callable[[bytes], ThreadChange] | None = None,
     ) -> bytes:
         def work(connection: sqlite3.Connection) -> bytes:
             if repeatable is not None:
@@ -269,7 +290,15 @@ class SQLiteStore:
                 active = connection.execute(ACTIVE_RUN, (idle_thread,)).fetchone()
                 if active is not None:
                     raise ThreadBusy(active[0])
-            for each in objects:
+            added = [*objects]
+            if idle_thread is not None and on_thread is not None:
+                (document,) = connection.execute(GET["thread"], {"id": idle_thread}).fetchone()
+                change = on_thread(document)
+                _require(connection, change.requires)
+                if change.modification is not None:
+                    _modify(connection, "thread", idle_thread, change.modification)
+                added = [*change.added, *objects]
+            for each in added:
                 self._insert(connection, each)
             if repeatable is not None:
                 _remember(connection, repeatable, reply)
@@ -279,6 +308,8 @@ class SQLiteStore:
         for each in objects:
             if each.run is not None and each.run.lease is None:
                 self._hint("queued", each.id)
+        if on_thread is not None or any(each.store_file is not None for each in objects):
+            self._hint("indexing", "")
         return answered
 
     def _insert(self, connection: sqlite3.Connection, each: NewObject) -> None:
@@ -290,6 +321,9 @@ class SQLiteStore:
             return
         if each.file is not None:
             sqlite_files.insert(connection, each, self.now())
+            return
+        if each.store_file is not None:
+            sqlite_vector_stores.add(connection, each)
             return
         connection.execute(
             INSERT[each.kind],
@@ -315,13 +349,7 @@ class SQLiteStore:
             if row is None:
                 return None
             modification = change(row[0])
-            _require(connection, modification.requires)
-            connection.execute(REPLACE[kind], {"id": identifier, "document": modification.document})
-            if modification.labels is not None:
-                connection.execute(UNLABEL, (identifier,))
-                _label(connection, identifier, modification.labels)
-            if modification.file_ids is not None:
-                sqlite_files.name_files(connection, kind, identifier, modification.file_ids)
+            _modify(connection, kind, identifier, modification)
             return modification.document
 
         return await self._writer.run(work)
@@ -386,6 +414,49 @@ class SQLiteStore:
 
     async def named_digests(self, digests: Sequence[str]) -> set[str]:
         return self._read(lambda reader: sqlite_files.named_digests(reader, digests))
+
+    # Files of vector stores
+
+    async def get_many(self, kind: Kind, identifiers: Sequence[str]) -> Mapping[str, bytes]:
+        asked = {"ids": msgspec.json.encode(list(identifiers)).decode()}
+        return self._read(lambda reader: dict(reader.execute(GET_MANY[kind], asked).fetchall()))
+
+    async def change_store_file(
+        self, store_id: str, file_id: str, change: Callable[[StoreFileRow], StoreFileChange | None]
+    ) -> ChangedStoreFile | None:
+        which = {"owner": store_id, "id": file_id, "limit": 1}
+        found = await self._writer.run(
+            lambda connection: sqlite_vector_stores.change(connection, "file", change, self.now(), **which)
+        )
+        return found[0] if found else None
+
+    async def change_store_files(
+        self,
+        which: StoreFiles,
+        change: Callable[[StoreFileRow], StoreFileChange | None],
+        *,
+        limit: int,
+        of: str | None = None,
+        durable: bool = True,
+    ) -> Sequence[ChangedStoreFile]:
+        if which == "unclaimed" and not self._read(
+            lambda reader: sqlite_vector_stores.is_unclaimed(reader, self.now())
+        ):
+            return []  # looked for all the time, and mostly not there: the writer need not be woken
+        return await self._writer.run(
+            lambda connection: sqlite_vector_stores.change(connection, which, change, self.now(), id=of, limit=limit),
+            durable=durable,
+        )
+
+    async def count_store_files(
+        self, by: Literal["store", "batch"], identifiers: Sequence[str]
+    ) -> Mapping[str, Sequence[Tally]]:
+        return self._read(lambda reader: sqlite_vector_stores.count(reader, by, identifiers))
+
+    async def renew_store_files(self, worker: str, held: Mapping[int, int], seconds: float) -> set[int]:
+        return await self._writer.run(
+            lambda connection: sqlite_vector_stores.renew(connection, worker, held, self.now() + seconds), durable=False
+        )
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with _Translated():
@@ -458,6 +529,34 @@ class SQLiteStore:
     async def watch(self, hint: Hint) -> None:
         self._hint = hint
 
+    # Chunks
+
+    async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
+        return await self._search(lambda connection: sqlite_chunks.indexed_files(connection, store_id))
+
+    async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
+        return await self._search(lambda connection: sqlite_chunks.load_vectors(connection, indexed))
+
+    async def match_words(
+        self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]:
+        return await self._search(
+            lambda connection: sqlite_chunks.match_words(connection, store_id, text, limit, indexed)
+        )
+
+    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+        return await self._search(lambda connection: sqlite_chunks.passages(connection, chunks))
+
+    async def indexed_text(self, store_id: str, file_id: str) -> str | None:
+        return await self._search(lambda connection: sqlite_chunks.indexed_text(connection, store_id, file_id))
+
+    async def sweep_chunks(self, limit: int) -> int:
+        return await self._writer.run(lambda connection: sqlite_chunks.sweep(connection, limit), durable=False)
+
+    async def _search(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with _Translated():
+            return await self._searching.run(work)
+
     def _change(
         self, connection: sqlite3.Connection, row: RunRow, make: Callable[[RunRow], RunChange | None]
     ) -> Changed:
@@ -491,6 +590,7 @@ class SQLiteStore:
 
     async def close(self) -> None:
         await self._writer.stop()
+        self._searching.close()
         self._closing.close()
 
 
@@ -536,6 +636,16 @@ def _require(connection: sqlite3.Connection, references: Sequence[Reference]) ->
     for each in references:
         if connection.execute(EXISTS[each.kind], {"id": each.id}).fetchone() is None:
             raise MissingReference(each)
+
+
+def _modify(connection: sqlite3.Connection, kind: Kind, identifier: str, modification: Modification) -> None:
+    _require(connection, modification.requires)
+    connection.execute(REPLACE[kind], {"id": identifier, "document": modification.document})
+    if modification.labels is not None:
+        connection.execute(UNLABEL, (identifier,))
+        _label(connection, identifier, modification.labels)
+    if modification.file_ids is not None:
+        sqlite_files.name_files(connection, kind, identifier, modification.file_ids)
 
 
 def _run_row(connection: sqlite3.Connection, run_id: str, now: float) -> RunRow | None:
@@ -637,6 +747,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     for number, script in migrations:
         if number > version:
             _migrate(connection, number, script)
+    connection.execute(sqlite_vector_stores.VOID_LEASES)
     connection.execute(VOID_LEASES)  # whoever held them is gone: one file serves one process
 
 

@@ -18,6 +18,8 @@ PREFIXES: dict[str, str] = {
     "call": "call_",
     "file": "file-",
     "vector_store": "vs_",
+    "vector_store_file": "file-",
+    "batch": "vsfb_",
     "upload": "upload_",
     "upload_part": "part_",
 }
@@ -32,6 +34,8 @@ NOUNS: dict[str, str] = {
     "call": "tool call",
     "file": "file",
     "vector_store": "vector store",
+    "vector_store_file": "file",
+    "batch": "vector store file batch",
     "upload": "upload",
     "upload_part": "part",
 }
@@ -51,6 +55,13 @@ def new_id(kind: str, entropy: Entropy = os.urandom) -> str:
 def new_vector_store_id(now: int, entropy: Entropy = os.urandom) -> str:
     """Return a new vector store id: eight hexadecimal digits of the time in seconds, then 24 random ones."""
     return f"vs_{now & 0xFFFFFFFF:08x}{entropy(12).hex()}"
+
+
+def new_file_batch_id(entropy: Entropy = os.urandom) -> str:
+    """Return a new id of a file batch: ``vsfb_`` and 32 hexadecimal digits, those of a random UUID."""
+    import uuid
+
+    return f"vsfb_{uuid.UUID(bytes=entropy(16), version=4).hex}"
 
 
 def new_upload_id(kind: str, entropy: Entropy = os.urandom) -> str:

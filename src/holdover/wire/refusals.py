@@ -62,7 +62,7 @@ def invalid_value(path: str, value: str, supported: Sequence[str]) -> Refused:
 
 
 def invalid_id(path: str, value: str, prefix: str) -> Refused:
-    begins = prefix.rstrip("_-")
+    begins = prefix if prefix == "vsfb_" else prefix.rstrip("_-")  # both observed
     return Refused(
         f"Invalid '{path}': '{shortened(value)}'. Expected an ID that begins with '{begins}'.",
         param=path,
@@ -157,10 +157,10 @@ def property_name_too_long(path: str, name: str, limit: int) -> Refused:
 
 
 def mutually_exclusive(path: str, names: Iterable[str]) -> Refused:
-    listed = " or ".join(f"'{path}.{name}'" for name in names)
+    listed = " or ".join(f"'{path}.{name}'" if path else f"'{name}'" for name in names)
     return Refused(
         f"Mutually exclusive parameters. Ensure you are only providing one of: {listed}.",
-        param=path,
+        param=path or None,
         code="mutually_exclusive_parameters",
     )
 

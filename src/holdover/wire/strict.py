@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from . import refusals
 from .assistants import CreateAssistant, ModifyAssistant
@@ -28,7 +28,13 @@ from .runs import CreateRun, CreateThreadAndRun, SubmitToolOutputs
 from .threads import CreateThread, ModifyThread
 from .tools import CodeInterpreterResources, NewToolResources, ToolResources
 from .uploads import CompleteUpload
-from .vector_stores import StaticChunking
+from .vector_stores import (
+    ChunkingStrategy,
+    CreateFileBatch,
+    CreateVectorStore,
+    CreateVectorStoreFile,
+    StaticChunking,
+)
 
 T = TypeVar("T")
 
@@ -228,7 +234,8 @@ def _explain(node: Any, value: Any, path: str) -> None:
     if not fitting:
         raise refusals.invalid_type(path, _expected(members), _KIND_NAMES[type(value)])
     if len(fitting) > 1:
-        fitting = [_tagged_member(fitting, value, path)]
+        # Of kinds that are not objects, only a whole number fits two: it is taken for an integer.
+        fitting = [_tagged_member(fitting, value, path)] if isinstance(value, dict) else fitting[:1]
     _EXPLAINERS.get(type(fitting[0]).__name__, _accept)(fitting[0], value, path)
 
 
@@ -429,16 +436,38 @@ def _check_tool_resources(resources: NewToolResources | ToolResources) -> None:
     for index, store in enumerate(stores):
         if store.file_ids:
             _check_ids(f"{path}.vector_stores[{index}].file_ids", store.file_ids, "file")
-        if isinstance(store.chunking_strategy, StaticChunking):
-            sizes = store.chunking_strategy.static
-            if sizes.chunk_overlap_tokens > sizes.max_chunk_size_tokens // 2:
-                raise refusals.number_out_of_range(
-                    f"{path}.vector_stores[{index}].chunking_strategy.static.chunk_overlap_tokens",
-                    "integer",
-                    above=True,
-                    limit=sizes.max_chunk_size_tokens // 2,
-                    got=sizes.chunk_overlap_tokens,
-                )
+        _check_chunking(store.chunking_strategy, f"{path}.vector_stores[{index}].")
+
+
+def _check_chunking(strategy: ChunkingStrategy | None | UnsetType, path: str = "") -> None:
+    if not isinstance(strategy, StaticChunking):
+        return
+    sizes = strategy.static
+    most = sizes.max_chunk_size_tokens // 2
+    if sizes.chunk_overlap_tokens > most:
+        path = f"{path}chunking_strategy.static.chunk_overlap_tokens"
+        raise refusals.number_out_of_range(path, "integer", above=True, limit=most, got=sizes.chunk_overlap_tokens)
+
+
+def _check_vector_store(body: CreateVectorStore) -> None:
+    _check_ids("file_ids", body.file_ids or [], "file")
+    _check_chunking(body.chunking_strategy)
+
+
+def _check_vector_store_file(body: CreateVectorStoreFile, path: str = "") -> None:
+    check_id(f"{path}file_id", body.file_id, "file")
+    _check_chunking(body.chunking_strategy, path)
+
+
+def _check_file_batch(body: CreateFileBatch) -> None:
+    if body.file_ids and body.files:
+        raise refusals.mutually_exclusive("", ("file_ids", "files"))
+    if not body.file_ids and not body.files:
+        raise refusals.missing_parameter("file_ids")
+    _check_ids("file_ids", body.file_ids or [], "file")
+    _check_chunking(body.chunking_strategy)
+    for index, each in enumerate(body.files or ()):
+        _check_vector_store_file(each, f"files[{index}].")
 
 
 def _check_ids(path: str, ids: list[str], kind: str) -> None:
@@ -466,6 +495,9 @@ _RULES: dict[Any, Any] = {
     CreateRun: _check_run,
     CreateThreadAndRun: _check_run,
     SubmitToolOutputs: _check_outputs,
+    CreateVectorStore: _check_vector_store,
+    CreateVectorStoreFile: _check_vector_store_file,
+    CreateFileBatch: _check_file_batch,
     CompleteUpload: _check_parts,
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from .record import UNSET, Record, UnsetType
-from .vector_stores import NewVectorStore
+from .vector_stores import HybridSearch, NewVectorStore
 
 MAX_TOOLS = 128
 MAX_CODE_INTERPRETER_FILES = 20
@@ -24,13 +24,6 @@ class CodeInterpreterTool(Record, frozen=True, kw_only=True, tag_field="type", t
     """Lets the model write and run Python."""
 
     type: ClassVar[Literal["code_interpreter"]] = "code_interpreter"
-
-
-class HybridSearch(Record, frozen=True, kw_only=True):
-    """Weights of the two rankings that file search merges; both at least 0."""
-
-    embedding_weight: Annotated[float, Meta(ge=0)]
-    text_weight: Annotated[float, Meta(ge=0)]
 
 
 class RankingOptions(Record, frozen=True, kw_only=True):

@@ -1,11 +1,19 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name, {number} its number among
--- locks; lines that begin with [owned] are for kinds whose objects have an owner, those with [run] and [purpose] for lists of
--- what one run made or of one purpose, those with [locked] for reading what is then changed, others for all.
+-- locks; lines that begin with [owned] are for kinds whose objects have an owner, those with [run], [purpose], [batch]
+-- and [status] for lists of these only, those with [locked] for reading what is then changed, others for all.
+-- {place} is what a deleted object's place is found by.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
 [owned] AND owner = :owner
 [locked] FOR NO KEY UPDATE
+
+-- name: get_many
+SELECT id, document FROM {table} WHERE id = ANY(:ids::text[])
+
+-- name: exist
+-- In one order, so that two who ask for the same do not wait for each other.
+SELECT id FROM {table} WHERE id = ANY(:ids::text[]) ORDER BY seq FOR KEY SHARE
 
 -- name: exists
 SELECT 1 FROM {table} WHERE id = :id FOR KEY SHARE
@@ -16,7 +24,7 @@ SELECT coalesce(
         SELECT seq FROM {table} WHERE id = :id
 [owned] AND owner = :owner
     ),
-    (SELECT seq FROM tombstones WHERE kind = '{kind}' AND id = :id AND owner IS NOT DISTINCT FROM :owner)
+    (SELECT seq FROM tombstones WHERE kind = '{kind}' AND id = {place} AND owner IS NOT DISTINCT FROM :owner)
 )
 
 -- name: scan_upwards
@@ -24,6 +32,8 @@ SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
 [purpose] AND purpose = :purpose
+[batch] AND batch = :batch
+[status] AND status = :status
 ORDER BY seq LIMIT :limit
 
 -- name: scan_downwards
@@ -31,6 +41,8 @@ SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
 [purpose] AND purpose = :purpose
+[batch] AND batch = :batch
+[status] AND status = :status
 ORDER BY seq DESC LIMIT :limit
 
 -- name: insert
@@ -59,7 +71,7 @@ WITH gone AS (
 [owned] AND owner = :owner
     RETURNING id, seq
 )
-INSERT INTO tombstones (kind, id, owner, seq) SELECT '{kind}', id, :owner::text, seq FROM gone
+INSERT INTO tombstones (kind, id, owner, seq) SELECT '{kind}', {place}, :owner::text, seq FROM gone
 ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, seq = excluded.seq
 RETURNING id
 

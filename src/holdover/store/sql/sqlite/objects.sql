@@ -1,9 +1,13 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name; lines that begin with [owned] are
--- for kinds whose objects have an owner, those with [run] and [purpose] for lists of what one run made or of one purpose, others for all.
+-- for kinds whose objects have an owner, those with [run], [purpose],
+-- [batch] and [status] for lists of these only, others for all. {place} is what a deleted object's place is found by.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
 [owned] AND owner = :owner
+
+-- name: get_many
+SELECT id, document FROM {table} WHERE id IN (SELECT value FROM json_each(:ids))
 
 -- name: exists
 SELECT 1 FROM {table} WHERE id = :id
@@ -12,7 +16,7 @@ SELECT 1 FROM {table} WHERE id = :id
 SELECT seq FROM {table} WHERE id = :id
 [owned] AND owner = :owner
 UNION ALL
-SELECT seq FROM tombstones WHERE kind = '{kind}' AND id = :id AND owner IS :owner
+SELECT seq FROM tombstones WHERE kind = '{kind}' AND id = {place} AND owner IS :owner
 LIMIT 1
 
 -- name: scan_upwards
@@ -20,6 +24,8 @@ SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
 [purpose] AND purpose = :purpose
+[batch] AND batch = :batch
+[status] AND status = :status
 ORDER BY seq LIMIT :limit
 
 -- name: scan_downwards
@@ -27,6 +33,8 @@ SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
 [run] AND run_id = :run_id
 [purpose] AND purpose = :purpose
+[batch] AND batch = :batch
+[status] AND status = :status
 ORDER BY seq DESC LIMIT :limit
 
 -- name: insert
@@ -40,7 +48,7 @@ VALUES (:id, :owner, :run_id, :created_at, :document, :extra)
 UPDATE {table} SET document = :document WHERE id = :id
 
 -- name: bury
-INSERT OR REPLACE INTO tombstones (kind, id, seq, owner) SELECT '{kind}', id, seq, :owner FROM {table} WHERE id = :id
+INSERT OR REPLACE INTO tombstones (kind, id, seq, owner) SELECT '{kind}', {place}, seq, :owner FROM {table} WHERE id = :id
 [owned] AND owner = :owner
 
 -- name: delete

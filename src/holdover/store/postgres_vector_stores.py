@@ -1,0 +1,102 @@
+"""PostgreSQL: the files of vector stores as jobs. Functions on a connection inside a transaction.
+
+Read ``sqlite_vector_stores.py`` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from . import postgres_chunks
+from .postgres_query import Connection, Query, fetch_rows, fetch_value
+from .protocol import (
+    ChangedStoreFile,
+    Index,
+    NewObject,
+    NoIndex,
+    Relabelled,
+    StoreFileChange,
+    StoreFileRow,
+    StoreFiles,
+    Tally,
+)
+from .sqlite_vector_stores import CASES, TABLES, tallied, written
+from .statements import for_case, load_statements
+
+__all__ = ["TABLES"]
+
+Make = Callable[[StoreFileRow], StoreFileChange | None]
+
+_statements = load_statements("postgres", "vector_stores.sql")
+
+LOCK_STORE = Query(_statements["lock_store"])
+ADD = Query(_statements["add_store_file"])
+IS_UNCLAIMED = Query(_statements["is_unclaimed"])
+ROWS = {case: Query(for_case(_statements["store_files"], **{each: each == case for each in CASES})) for case in CASES}
+WRITE = Query(_statements["write_store_file"])
+COUNT = {
+    by: Query(for_case(_statements["count_store_files"], by_store=by == "store", by_batch=by == "batch"))
+    for by in ("store", "batch")
+}
+RENEW = Query(_statements["renew_store_files"])
+
+
+async def lock_stores(connection: Connection, objects: Sequence[NewObject]) -> None:
+    """Lock the vector stores that files are added to, in one order; those that are made with them need none."""
+    made = {each.id for each in objects if each.kind == "vector_store"}
+    for store_id in sorted({each.owner or "" for each in objects if each.store_file is not None} - made):
+        await fetch_value(connection, LOCK_STORE, id=store_id)
+
+
+async def add(connection: Connection, files: Sequence[NewObject]) -> None:
+    """Add files to vector stores, or have them begin anew there."""
+    given = []
+    for each in files:
+        columns = each.store_file
+        assert columns is not None
+        row = {name: getattr(each, name) for name in ("id", "owner", "created_at", "document")}
+        given.append(ADD.arguments({**row, "batch": columns.batch, "size": columns.size}))
+    await connection.executemany(ADD.sql, given)
+
+
+async def is_unclaimed(connection: Connection) -> bool:
+    """Whether there is a file that can be claimed."""
+    return await fetch_value(connection, IS_UNCLAIMED) is not None
+
+
+async def change(
+    connection: Connection, case: Literal["file"] | StoreFiles, make: Make, **given: Any
+) -> list[ChangedStoreFile]:
+    """Carry out `Store.change_store_files` for the rows that are meant."""
+    rows = [StoreFileRow(**row) for row in await fetch_rows(connection, ROWS[case], **given)]
+    return [await _change(connection, row, make) for row in rows]
+
+
+async def _change(connection: Connection, row: StoreFileRow, make: Make) -> ChangedStoreFile:
+    changed = make(row)
+    if changed is not None:
+        await fetch_value(connection, WRITE, **written(row, changed))
+        match changed.index:
+            case Index(file=file, chunks=chunks):
+                await postgres_chunks.index_file(connection, row.store_id, file, chunks)
+            case Relabelled(attributes=attributes):
+                await postgres_chunks.relabel(connection, row.store_id, row.id, attributes)
+            case NoIndex():
+                await postgres_chunks.unindex(connection, row.store_id, row.id)
+            case None:
+                pass
+    return ChangedStoreFile(row, changed)
+
+
+async def count(
+    connection: Connection, by: Literal["store", "batch"], identifiers: Sequence[str]
+) -> dict[str, list[Tally]]:
+    """Carry out `Store.count_store_files`."""
+    return tallied(await fetch_rows(connection, COUNT[by], ids=list(identifiers)))
+
+
+async def renew(connection: Connection, worker: str, held: Mapping[int, int], seconds: float) -> set[int]:
+    """Carry out `Store.renew_store_files`."""
+    given = {"held": list(held), "epochs": list(held.values()), "worker": worker, "seconds": seconds}
+    return {row[0] for row in await fetch_rows(connection, RENEW, **given)}
