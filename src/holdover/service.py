@@ -20,7 +20,9 @@ from .client import AsyncClient, Client
 from .client.transports import AsyncIncoming, Request, TransportFailure
 from .client.transports.asgi import ASGITransport, ThreadedASGITransport
 from .client.transports.loops import LoopTransport
+from .engine.acting import Tools
 from .engine.objects import Engine
+from .engine.searching import FileSearch
 from .errors import BadRequestError, ConfigurationError
 from .models.catalog import PROVIDERS, Catalog, Entry, Names, Target
 from .models.compatible import CompatibleModel
@@ -35,6 +37,7 @@ from .settings import DEFAULT_HOST, SERVICE_SETTINGS, ServiceSettings, load_serv
 from .store.blobs import FolderBlobs
 from .store.protocol import Blobs, Store
 from .store.sqlite import SQLiteStore, inspect
+from .tools.file_search.citations import RunCitations
 from .tools.file_search.protocol import Embedder, Indexer, Reranker, Searcher
 from .wire.refusals import shortened
 
@@ -148,6 +151,7 @@ async def _engine(settings: ServiceSettings, models: Catalog) -> AsyncIterator[E
             blobs,
             indexer=indexer,
             searcher=searcher,
+            tools=Tools(FileSearch(store, searcher, RunCitations())),
             max_files=settings.file_readers,
             run_lifetime_s=settings.run_lifetime_s,
             lease_s=settings.lease_s,

@@ -8,8 +8,9 @@ from bench.answers import NAMES, SOURCES, answer, hits, pieces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdover.tools.file_search.citations import Citer, Piece, as_delta, cite, list_sources, marker, show_passages
+from holdover.tools.file_search.citations import Citer, Piece, RunCitations, cite, list_sources, marker, show_passages
 from holdover.tools.file_search.protocol import Hit
+from holdover.wire.steps import FileSearchCallDetails, FileSearchResult, FileSearchResultContent
 
 HIT = Hit(
     store_id="vs_1", file_id="file-a", file_name="foods.txt", attributes={}, score=0.7, text="Bread.", start=0, end=6
@@ -68,14 +69,29 @@ def test_a_marker_leaves_whole_with_its_citation() -> None:
         "end_index": 30,
         "file_citation": {"file_id": "file-a"},
     }
-    assert msgspec.to_builtins(as_delta(cited.citation, 2)) == {
-        "type": "file_citation",
-        "index": 2,
-        "text": "【4:0†foods.txt】",
-        "start_index": 15,
-        "end_index": 30,
-        "file_citation": {"file_id": "file-a", "quote": ""},
-    }
+
+
+def test_a_run_cites_what_its_searches_found_in_their_order() -> None:
+    found = [
+        FileSearchCallDetails(
+            results=[
+                FileSearchResult(
+                    file_id=f"file-{name}",
+                    file_name=f"{name}.txt",
+                    score=0.5,
+                    content=[FileSearchResultContent(text=f"All of {name}.")],
+                )
+                for name in names
+            ]
+        )
+        for names in ("ab", "c")
+    ]
+    citations = RunCitations()
+    assert "【5:0†c.txt】\nAll of c." in citations.present(found[1], 1)
+    citer = citations.citer(found)
+    pieces = [piece for text in ("So 【4:1】", " and 【5:0†c", ".txt】.") for piece in citer.feed(text)] + citer.end()
+    assert "".join(text for text, _ in pieces) == "So 【4:1†b.txt】 and 【5:0†c.txt】."
+    assert [each.file_citation.file_id for _, each in pieces if each] == ["file-b", "file-c"]
 
 
 @pytest.mark.parametrize("text", ["a [", "a [link", "a [4", "a 【4:0†" + "x" * 500, "a 【 4:0 † b\n"])

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import msgspec
 
+from holdover.errors import InternalServerError
 from holdover.store.protocol import Store
-from holdover.tools.file_search.protocol import Hit, Ranking, Searcher, SearchError
+from holdover.tools.file_search.protocol import Hit, Ranking, Searcher
 from holdover.wire.runs import Run
 from holdover.wire.steps import (
     FileSearchCallDetails,
@@ -71,8 +72,8 @@ class FileSearch:
         if searchable.store_ids and query:
             try:
                 hits = await self._searcher.search(searchable.store_ids, [query], limit=limit, ranking=_ranking(given))
-            except SearchError as error:
-                raise ToolFailure(f"The files could not be searched: {error}") from error
+            except InternalServerError as error:
+                raise ToolFailure(f"The files could not be searched: {error.message}") from error
         return FileSearchCallDetails(
             ranking_options=FileSearchRanking(
                 ranker=given.ranker or DEFAULT_RANKER, score_threshold=given.score_threshold

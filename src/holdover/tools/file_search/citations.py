@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
-from holdover.wire.events import CitedFileDelta, FileCitationDelta
-from holdover.wire.messages import FileCitation, FileCitationAnnotation
+from holdover.wire.messages import Annotation, FileCitation, FileCitationAnnotation
+from holdover.wire.steps import FileSearchCallDetails
 
 from .protocol import Hit
 
@@ -95,17 +96,6 @@ def _without_markers(text: str) -> str:
     return _MARKER.sub("", text)
 
 
-def as_delta(citation: FileCitationAnnotation, index: int) -> FileCitationDelta:
-    """Return a citation as a delta has it, the ``index``-th of its text."""
-    return FileCitationDelta(
-        index=index,
-        text=citation.text,
-        start_index=citation.start_index,
-        end_index=citation.end_index,
-        file_citation=CitedFileDelta(file_id=citation.file_citation.file_id, quote=""),
-    )
-
-
 class Citer:
     """Takes the text of one part of a message as it comes, and gives it on with citations.
 
@@ -135,6 +125,10 @@ class Citer:
         if not self._held and "【" not in text and "[" not in text:
             return self._plain(text)
         return self._read(self._held + text)
+
+    def pass_over(self, text: str) -> list[Piece]:
+        """Give on a text in which nothing is looked for. Nothing may be held back."""
+        return self._plain(text)
 
     def end(self) -> list[Piece]:
         """Return what was held back: nothing more comes."""
@@ -191,3 +185,60 @@ def cite(text: str, sources: Sources) -> tuple[str, list[FileCitationAnnotation]
     citer.take(text)
     citer.end()
     return citer.value, citer.citations
+
+
+class RunCitations:
+    """Citations of a run: its searches are numbered in their order.
+
+    It speaks in what the wire keeps of a search, so that whoever goes on with a run cites as the one before did.
+    """
+
+    def present(self, found: FileSearchCallDetails, ordinal: int) -> str:
+        """Return what the model is told of a search; ``ordinal`` counts the run's searches from 0."""
+        return show_passages(FIRST_SEARCH + ordinal, _hits(found))
+
+    def citer(self, searches: Sequence[FileSearchCallDetails]) -> RunCiter:
+        """Return what finds the citations of these searches in a text."""
+        sources: dict[tuple[int, int], Source] = {}
+        for search, found in enumerate(searches, FIRST_SEARCH):
+            sources |= list_sources(search, _hits(found))
+        return RunCiter(sources)
+
+
+class RunCiter:
+    """Finds citations in a text that comes piece by piece: pairs of a piece and what it cites, or ``None``."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._citer = Citer(sources)
+
+    def feed(self, text: str) -> list[tuple[str, FileCitationAnnotation | None]]:
+        """Take a piece and return those that are known now."""
+        return _pairs(self._citer.take(text))
+
+    def skip(self, text: str, annotation: Annotation) -> list[tuple[str, Annotation | None]]:
+        """Take a piece whose annotation is known already; return what was held back, and it."""
+        return [*_pairs(self._citer.end()), *_pairs(self._citer.pass_over(text), annotation)]
+
+    def end(self) -> list[tuple[str, FileCitationAnnotation | None]]:
+        """Return what was held back."""
+        return _pairs(self._citer.end())
+
+
+def _pairs(pieces: Iterable[Piece], annotation: Any = None) -> list[tuple[str, Any]]:
+    return [(piece.text, piece.citation or annotation) for piece in pieces]
+
+
+def _hits(found: FileSearchCallDetails) -> list[Hit]:
+    return [
+        Hit(
+            store_id="",
+            file_id=result.file_id,
+            file_name=result.file_name,
+            attributes=result.attributes or {},
+            score=result.score,
+            text="\n".join(part.text for part in result.content or ()),
+            start=0,
+            end=0,
+        )
+        for result in found.results or ()
+    ]
