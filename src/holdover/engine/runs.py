@@ -51,7 +51,7 @@ from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
 from .broadcast import Broadcast, Channel, EventStream
 from .core import RetryKey, encode, not_found, references_told, repeatable
 from .driver import run_frame, streamed_run
-from .lifecycle import decode_run, state_of
+from .lifecycle import RunState, decode_run, state_of
 from .messages import files_of, new_messages
 from .steps import page_as_read, step_as_read, without_passages
 from .threads import ThreadOperations, as_read
@@ -108,9 +108,9 @@ class RunOperations(ThreadOperations):
     # ------------------------------------------------------------------------------------------- making one
 
     async def create_run(
-        self, thread_id: str, body: CreateRun, retry_key: RetryKey | None = None
+        self, thread_id: str, body: CreateRun, retry_key: RetryKey | None = None, *, shows_found: bool = False
     ) -> bytes | EventStream:
-        """Have an assistant work on a thread.
+        """Have an assistant work on a thread; ``shows_found``: its streams show the passages that searches find.
 
         Raises:
             NotFoundError: There is no such thread or assistant.
@@ -128,12 +128,13 @@ class RunOperations(ThreadOperations):
             requires=[Reference("thread", thread_id), *files_of(additional)],
             on_thread=await self._attaching(thread_id, additional, run.created_at),
             streams=is_streamed(body),
+            shows_found=shows_found,
             operation=f"create_run {thread_id}",
             retry_key=retry_key,
         )
 
     async def create_thread_and_run(
-        self, body: CreateThreadAndRun, retry_key: RetryKey | None = None
+        self, body: CreateThreadAndRun, retry_key: RetryKey | None = None, *, shows_found: bool = False
     ) -> bytes | EventStream:
         """Make a thread and have an assistant work on it.
 
@@ -154,6 +155,7 @@ class RunOperations(ThreadOperations):
             thread.objects,
             requires=thread.requires,
             streams=is_streamed(body),
+            shows_found=shows_found,
             operation="create_thread_and_run",
             retry_key=retry_key,
             before=frame("thread.created", as_read(thread.document)),
@@ -202,6 +204,7 @@ class RunOperations(ThreadOperations):
         *,
         requires: list[Reference],
         streams: bool,
+        shows_found: bool,
         operation: str,
         retry_key: RetryKey | None,
         on_thread: Callable[[bytes], ThreadChange] | None = None,
@@ -216,12 +219,14 @@ class RunOperations(ThreadOperations):
         begun = run if lease is None else lifecycle.changed(run, "in_progress", run.created_at)
         document = queued if lease is None else encode(begun)
         expires_at = float(run.expires_at or 0)
+        extra = encode(RunState(shows_found=True)) if shows_found else None
         made = NewObject(
             kind="run",
             id=run.id,
             created_at=run.created_at,
             document=document,
             owner=run.thread_id,
+            extra=extra,
             run=RunColumns(status=begun.status, expires_at=expires_at, lease=lease),
         )
         try:
@@ -253,7 +258,7 @@ class RunOperations(ThreadOperations):
                 id=run.id,
                 thread_id=run.thread_id,
                 document=document,
-                extra=None,
+                extra=extra,
                 status=begun.status,
                 epoch=0,
                 attempts=0,
@@ -426,7 +431,13 @@ class RunOperations(ThreadOperations):
         return shown
 
     async def submit_tool_outputs_to_run(
-        self, thread_id: str, run_id: str, body: SubmitToolOutputs, retry_key: RetryKey | None = None
+        self,
+        thread_id: str,
+        run_id: str,
+        body: SubmitToolOutputs,
+        retry_key: RetryKey | None = None,
+        *,
+        shows_found: bool = False,
     ) -> bytes | EventStream:
         """Give a run the outputs that it waits for; it goes on with them.
 
@@ -439,7 +450,6 @@ class RunOperations(ThreadOperations):
         completed: RunStep | None = None
         queued: Run | None = None
         begun: Run | None = None
-        shows_found = False
 
         def change(row: RunRow) -> RunChange | None:
             nonlocal completed, queued, begun, shows_found
@@ -448,10 +458,12 @@ class RunOperations(ThreadOperations):
             if row.status != "requires_action":
                 raise _does_not_accept(row.status)
             state = state_of(row.extra)
-            assert state.step is not None
-            shows_found = state.shows_found
+            step = state.step
+            assert step is not None
+            shows_found = shows_found or state.shows_found
+            state = msgspec.structs.replace(state, shows_found=shows_found)
             now = int(row.now)
-            completed = _with_outputs(state.step, body.tool_outputs, now)
+            completed = _with_outputs(step, body.tool_outputs, now)
             queued = lifecycle.changed(decode_run(row.document), "queued", now)
             begun = queued if lease is None else lifecycle.changed(queued, "in_progress", now)
             return RunChange(

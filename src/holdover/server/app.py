@@ -288,7 +288,8 @@ class App:
             parameters.append(decode_body(body, operation.body))
             if operation.creates and (key := headers.get(b"idempotency-key")) is not None:
                 parameters.append(_retry_key(key, body))
-        result: bytes | EventStream | FileContent = await self._methods[operation.name](*parameters)
+        shown = _shown(operation, scope["query_string"])
+        result: bytes | EventStream | FileContent = await self._methods[operation.name](*parameters, **shown)
         return result
 
     async def _read_form(
@@ -385,14 +386,23 @@ def _parameters(operation: Operation, arguments: list[str], query: bytes) -> lis
         for name, value in zip(operation.arguments, arguments, strict=True):
             check_id(name, value, name.removesuffix("_id"))
     parameters: list[Any] = list(arguments)
-    if operation.query is not None or query:
-        decoded = decode_query(_pairs(query), operation.query or (IncludeQuery if operation.streams else _NoParameters))
-        if operation.query is not None:
-            for name in ("after", "before"):
-                if isinstance(cursor := getattr(decoded, name, None), str):
-                    check_id(name, cursor, operation.kind or "")
-            parameters.append(decoded)
+    if operation.query is not None:
+        decoded = decode_query(_pairs(query), operation.query)
+        for name in ("after", "before"):
+            if isinstance(cursor := getattr(decoded, name, None), str):
+                check_id(name, cursor, operation.kind or "")
+        parameters.append(decoded)
+    elif query and not operation.streams:
+        decode_query(_pairs(query), _NoParameters)
     return parameters
+
+
+def _shown(operation: Operation, query: bytes) -> dict[str, bool]:
+    """Return what the events of a run are to show beside what they always do."""
+    if operation.query is not None or not operation.streams or not query:
+        return {}
+    # Taken wherever a run goes on: there are clients that send it with each of these.
+    return {"shows_found": True} if decode_query(_pairs(query), IncludeQuery).include else {}
 
 
 class _NoParameters(msgspec.Struct):
