@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from holdover.engine import broadcast
-from holdover.engine.broadcast import Broadcast, Channel, TooSlow
+from holdover.engine.broadcast import Broadcast, BrokenOff, Channel
 from holdover.wire.events import DONE
 
 FRAME = b"event: thread.run.queued\ndata: {}\n\n"
@@ -111,7 +111,7 @@ async def test_an_outlet_without_room_is_let_go(channel: Channel, monkeypatch: p
     channel.publish(b"first", 1)
     await turns()
     channel.publish(b"more than ten", 1)
-    with pytest.raises(TooSlow):
+    with pytest.raises(BrokenOff):
         await pouring
     channel.publish(b"for others", 1)  # nobody is left who would be told
     assert outlet.taken == [b"first"]

@@ -22,12 +22,10 @@ KEPT_S = 60.0
 #: The same of a run that waits for outputs: they may be submitted to another process, which does not tell.
 WAITING_S = 3600.0
 KEPT_LIMIT_BYTES = 64 * 1024 * 1024
-#: How long the frames of a run are kept that waits for outputs, in seconds; it may go on, or end, in another process.
-PAUSED_S = 600.0
 
 
-class TooSlow(Exception):
-    """A listener did not take its frames in time."""
+class BrokenOff(Exception):
+    """A listener gets no more, though more will come: it did not take its frames in time, or they come elsewhere."""
 
 
 #: Takes frames and says whether it has room for more.
@@ -42,7 +40,7 @@ class Listener:
         "_channel",
         "_has_ended",
         "_has_room",
-        "_is_too_slow",
+        "_is_broken_off",
         "_pouring",
         "_sink",
         "_waiter",
@@ -55,18 +53,18 @@ class Listener:
         self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._has_ended = False
-        self._is_too_slow = False
+        self._is_broken_off = False
         self._sink: Sink | None = None
         self._pouring: asyncio.Handle | None = None
         self._has_room = True
 
     def put(self, frames: bytes) -> None:
         """Have frames wait for the listener."""
-        if self._is_too_slow:
+        if self._is_broken_off:
             return
         self._bytes += len(frames)
         if self._bytes > LISTENER_LIMIT_BYTES:
-            self._is_too_slow = True
+            self._is_broken_off = True
             self._waiting.clear()
         else:
             self._waiting.append(frames)
@@ -75,6 +73,11 @@ class Listener:
     def end(self) -> None:
         """Let the listener end once it has taken all."""
         self._has_ended = True
+        self._wake()
+
+    def break_off(self) -> None:
+        """Let the listener end with `BrokenOff`."""
+        self._is_broken_off = True
         self._wake()
 
     def close(self) -> None:
@@ -86,9 +89,9 @@ class Listener:
 
     async def __anext__(self) -> bytes:
         while True:
-            if self._is_too_slow:
+            if self._is_broken_off:
                 self.close()
-                raise TooSlow
+                raise BrokenOff
             if self._waiting:
                 return self._take()
             if self._has_ended:
@@ -111,7 +114,7 @@ class Listener:
         It is called by the loop, not by a task that would have to be woken for every token.
 
         Raises:
-            TooSlow: The sink had no room for too long.
+            BrokenOff: The sink had no room for too long, or what comes now comes elsewhere.
         """
         self._sink = sink
         self._waiter = asyncio.get_running_loop().create_future()
@@ -121,8 +124,8 @@ class Listener:
         finally:
             self._sink = self._waiter = None
             self.close()
-        if self._is_too_slow:
-            raise TooSlow
+        if self._is_broken_off:
+            raise BrokenOff
 
     def go_on(self) -> None:
         """Hand on what waits: the sink has room again."""
@@ -135,7 +138,7 @@ class Listener:
             return
         if self._waiting and self._has_room:
             self._has_room = self._sink(self._take())
-        if self._is_too_slow or (self._has_ended and not self._waiting):
+        if self._is_broken_off or (self._has_ended and not self._waiting):
             self._be_done()
 
     def _take(self) -> bytes:
@@ -207,6 +210,12 @@ class Channel:
             listener.put(DONE)
             listener.end()
 
+    def break_off(self) -> None:
+        """Let all listeners go without a last word."""
+        self.is_live = False
+        for listener in list(self._listeners):
+            listener.break_off()
+
     def leave(self, listener: Listener) -> None:
         """Listen no more."""
         self._listeners.discard(listener)
@@ -255,10 +264,11 @@ class Broadcast:
         self._keep(run_id, self._ended)
 
     def forget(self, run_id: str) -> None:
-        """End a run's stream and keep nothing of it: it goes on elsewhere."""
+        """Break a run's stream off and keep nothing of it: it goes on elsewhere, and its listeners must not think that
+        this was all."""
         channel = self._drop(run_id)
         if channel is not None:
-            channel.end_leg()
+            channel.break_off()
 
     def _keep(self, run_id: str, resting: dict[str, float]) -> None:
         channel = self._drop(run_id)

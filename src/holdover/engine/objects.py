@@ -18,7 +18,7 @@ from holdover.tools.file_search.protocol import Indexer, Searcher
 
 from .acting import Tools
 from .assistants import AssistantOperations
-from .broadcast import Broadcast, EventStream, TooSlow
+from .broadcast import Broadcast, BrokenOff, EventStream
 from .core import RetryKey
 from .driver import Work
 from .files import FileContent, Received
@@ -30,7 +30,7 @@ from .uploads import UploadOperations
 from .vector_stores import VectorStoreOperations
 from .worker import Worker
 
-__all__ = ["Engine", "EventStream", "FileContent", "Received", "RetryKey", "TooSlow"]
+__all__ = ["Engine", "EventStream", "FileContent", "Received", "RetryKey", "BrokenOff"]
 
 
 class Engine(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from holdover.engine.objects import EventStream, TooSlow
+from holdover.engine.objects import BrokenOff, EventStream
 from holdover.wire.events import PING
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -51,7 +51,7 @@ async def pour_events(events: EventStream, outlet: Outlet) -> None:
 
         try:
             await events.pour(write)
-        except TooSlow:
+        except BrokenOff:
             return
     outlet.end()
 
@@ -68,7 +68,7 @@ async def send_events(events: EventStream, receive: Receive, send: Send) -> None
             async for frames in events:
                 await send({"type": "http.response.body", "body": frames, "more_body": True})
                 has_sent()
-    except TooSlow:
+    except BrokenOff:
         return
     finally:
         leaving.cancel()
