@@ -12,6 +12,7 @@ from tests.engine.shelf import Clock, Shelf
 from holdover.engine.searchable import WAIT_S, Searchable, stores_of
 from holdover.errors import BadRequestError, NotFoundError
 from holdover.store.sqlite import SQLiteStore
+from holdover.tools.file_search.protocol import Ranking
 from holdover.wire.refusals import Refused
 from holdover.wire.runs import CreateRun, Run
 from holdover.wire.strict import from_plain
@@ -346,8 +347,9 @@ async def test_a_search_passes_on_how_it_is_to_rank(shelf: Shelf) -> None:
     asked = shelf.searcher.asked
     assert (asked["queries"], asked["limit"]) == (["a", "b"], 50)
     assert msgspec.structs.asdict(asked["ranking"]) == {"ranker": "none", "score_threshold": 0.3, **weights}
-    with pytest.raises(BadRequestError, match="one of the weights"):
-        await shelf.search(store, ranking_options={"hybrid_search": {"embedding_weight": 0, "text_weight": 0}})
+    nothing = {"embedding_weight": 0, "text_weight": 0}
+    await shelf.search(store, ranking_options={"hybrid_search": nothing})
+    assert shelf.searcher.asked["ranking"] == Ranking(), "two of nothing are equal"
 
 
 async def test_a_search_looks_at_files_that_the_filters_accept(shelf: Shelf) -> None:

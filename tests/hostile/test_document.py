@@ -26,7 +26,7 @@ DOCUMENT = schemathesis.openapi.from_dict(openapi_document(__version__), config=
 #: Requests that are made to each operation.
 MAX_EXAMPLES = 60
 
-INTEGERS = ("max_num_results", "max_chunk_size_tokens", "chunk_overlap_tokens", "bytes", "seconds")
+INTEGERS = ("max_num_results", "max_chunk_size_tokens", "chunk_overlap_tokens", "bytes", "days", "seconds")
 
 #: Nobody is asked for a key here, so nothing can be said of ignoring it.
 CHECKS = [

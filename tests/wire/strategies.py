@@ -59,6 +59,16 @@ def _of(node: Any) -> st.SearchStrategy[Any]:
 
 
 def _StructType(node: Any) -> st.SearchStrategy[Any]:
+    """Return data of a record, which may hold others of its own kind, as filters do."""
+    if node.cls not in _defined:
+        _defined[node.cls] = st.deferred(lambda: _struct(node))
+    return _defined[node.cls]
+
+
+_defined: dict[type, st.SearchStrategy[Any]] = {}
+
+
+def _struct(node: Any) -> st.SearchStrategy[Any]:
     if node.cls.__name__ == "ChunkSizes":
         return st.integers(100, 4096).flatmap(
             lambda size: st.fixed_dictionaries(
@@ -69,6 +79,9 @@ def _StructType(node: Any) -> st.SearchStrategy[Any]:
     optional = {field.encode_name: _field(field) for field in node.fields if not field.required}
     if node.tag is not None:
         required[node.tag_field] = st.just(node.tag)
+    if node.cls.__name__ == "CreateFileBatch":  # it names its files in one way
+        ways = [{name: optional.pop(name)} for name in ("file_ids", "files")]
+        return st.one_of(*(st.fixed_dictionaries(required | way, optional=optional) for way in ways))
     return st.fixed_dictionaries(required, optional=optional)
 
 

@@ -70,6 +70,9 @@ def test_what_makes_an_object_can_be_repeated_safely() -> None:
         "create_upload",
         "add_upload_part",
         "complete_upload",
+        "create_vector_store",
+        "create_vector_store_file",
+        "create_vector_store_file_batch",
     ]
 
 

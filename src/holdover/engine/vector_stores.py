@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from holdover.errors import BadRequestError, InternalServerError
+from holdover.errors import InternalServerError
 from holdover.store.protocol import (
     Modification,
     NewObject,
@@ -181,11 +181,7 @@ def named(
 
 
 def ranking_of(given: SearchRanking | None | UnsetType) -> Ranking:
-    """Return how a search ranks.
-
-    Raises:
-        BadRequestError: Neither ranking has a weight.
-    """
+    """Return how a search ranks. Weights are relative: two of 0 are equal ones."""
     if not given:
         return Ranking()
     chosen: dict[str, Any] = {}
@@ -193,14 +189,8 @@ def ranking_of(given: SearchRanking | None | UnsetType) -> Ranking:
         chosen["ranker"] = given.ranker
     if given.score_threshold is not UNSET:
         chosen["score_threshold"] = given.score_threshold
-    if given.hybrid_search:
+    if given.hybrid_search and any(msgspec.structs.astuple(given.hybrid_search)):
         chosen |= msgspec.structs.asdict(given.hybrid_search)
-        if not any(msgspec.structs.astuple(given.hybrid_search)):
-            raise BadRequestError(
-                "Invalid 'ranking_options.hybrid_search': one of the weights must be above 0.",
-                param="ranking_options.hybrid_search",
-                code="invalid_value",
-            )
     return Ranking(**chosen)
 
 

@@ -174,6 +174,8 @@ def _described(schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:
         some = {"type": "array", "minItems": 1}
         both = {"vector_store_ids": some, "vector_stores": some}
         strict["not"] = {"properties": both, "required": list(both)}
+    if {"file_ids", "files"} <= properties.keys():
+        strict["oneOf"] = [{"required": ["file_ids"]}, {"required": ["files"]}]
     return strict
 
 
