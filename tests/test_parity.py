@@ -339,7 +339,8 @@ def test_the_engine_has_a_method_for_every_operation(operation: Operation) -> No
     names = list(inspect.signature(method).parameters)[1:]
     given = [*operation.arguments, *([operation.file.name] if operation.file else [])]
     given += [*(["query"] if operation.query else []), *(["body"] if operation.body else [])]
-    assert names == [*given, *(["retry_key"] if operation.creates else [])]
+    given += ["retry_key"] if operation.creates else []
+    assert names == [*given, *(["shows_found"] if operation.streams and operation.body else [])]
 
 
 def test_the_engine_has_no_other_operations() -> None:
