@@ -23,20 +23,21 @@ import msgspec
 from holdover import telemetry
 from holdover.errors import InternalServerError
 from holdover.models.protocol import Model, ModelError, ModelRequest, Models
-from holdover.store.protocol import DRIVEN, Blobs, Changed, Kind, NewObject, Reference, RunChange, RunRow, Store
-from holdover.wire.events import RUN_EVENTS, frame
+from holdover.store.protocol import DRIVEN, Blobs, Changed, Kind, RunChange, RunRow, Store
 from holdover.wire.messages import Message
 from holdover.wire.runs import RequiredAction, RequiredToolCalls, Run, RunError, Usage
 from holdover.wire.steps import RunStep
-from holdover.wire.tools import CodeInterpreterResources, ToolResources
 
 from . import context, images, lifecycle, turn
 from .acting import Room, ToolFailure, Tools, found_in
 from .broadcast import Broadcast, Channel
 from .core import encode
+from .draft import Draft, stored_message, stored_step
+from .endings import SORRY, given_up
 from .lifecycle import Happening, RunState, decode_run, state_of
+from .reading import read_messages, read_steps
 from .steps import without_passages
-from .turn import Answer, CallsBegin, Frames, MessageBegins
+from .turn import Answer, CallsBegin, Frames, MessageBegins, run_frame
 
 T = TypeVar("T")
 
@@ -46,14 +47,8 @@ Interruption = Literal["cancel", "expire", "lost", "release", "deleted"]
 CHECKPOINT_S = 2.0
 #: How often a write is tried again while the database does not answer, and after how many seconds.
 WRITE_PAUSES_S = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
-#: How many objects are read at once.
-PAGE = 100
 #: What the passages of one search may take, in tokens (as with the hosted service).
 PASSAGES_TOKENS = 16_000
-#: Bytes of documents for each token that fits: more than this need not be read.
-BYTES_PER_TOKEN = 16
-
-SORRY = "Sorry, something went wrong."
 
 
 class Interrupted(Exception):
@@ -87,49 +82,6 @@ class Work:
         self.worker = worker
         self.new_id = new_id
         self.sleep = sleep
-
-
-class Draft:
-    """Objects that go into the next transaction, and the frames that may be sent when it is made."""
-
-    def __init__(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
-        self._added: list[NewObject] = []
-        self._replaced: dict[str, tuple[Kind, str, bytes]] = {}
-        self._frames: list[bytes] = []
-        self._count = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._added or self._replaced)
-
-    def add(self, added: Sequence[NewObject], replaced: Sequence[tuple[Kind, str, bytes]] = ()) -> None:
-        """Take in new objects, and newer documents of others."""
-        self._added += added
-        self._replaced |= {each[1]: each for each in replaced}
-
-    def hold(self, frames: bytes, count: int) -> None:
-        """Keep frames that hold so many events."""
-        self._frames.append(frames)
-        self._count += count
-
-    def with_change(self, change: RunChange) -> RunChange:
-        """Return a change with the draft in it; of an object that both have, the change's document counts."""
-        if not self:
-            return change
-        replaced = self._replaced | {each[1]: each for each in change.replaced}
-        added = [
-            msgspec.structs.replace(each, document=replaced.pop(each.id)[2]) if each.id in replaced else each
-            for each in self._added
-        ]
-        return msgspec.structs.replace(change, added=[*added, *change.added], replaced=list(replaced.values()))
-
-    def take_frames(self) -> tuple[bytes, int]:
-        """Return the frames that were kept and how many events they hold; nothing is left of the draft."""
-        frames, count = b"".join(self._frames), self._count
-        self._clear()
-        return frames, count
 
 
 class Driver:
@@ -348,7 +300,9 @@ class Driver:
         self._state = state
 
     async def _request(self, model: Model) -> ModelRequest:
-        messages, steps = await self._conversation(model)
+        # Before its first answer a run has no steps.
+        steps = self._finished = await read_steps(self._store, self._run) if self._state.usage else []
+        messages = await read_messages(self._store, self._run, steps, context_tokens=model.context_tokens)
         spent = self._state.usage.completion_tokens if self._state.usage else 0
         asked = context.request(
             self._run, messages, steps, spent=spent, queries=self._state.queries, tools=self._work.tools
@@ -358,47 +312,6 @@ class Driver:
             limit -= self._state.usage.prompt_tokens
         asked = context.fitted(asked, context_tokens=model.context_tokens, limit=limit, count=model.count_tokens)
         return await images.with_content(asked, self._store, self._work.blobs)
-
-    async def _conversation(self, model: Model) -> tuple[list[Message], list[RunStep]]:
-        """Read as much of the thread as the model could take, oldest first, and the run's steps."""
-        wanted = context.last_messages(self._run)
-        room = model.context_tokens * BYTES_PER_TOKEN
-        newest: list[Message] = []
-        after: str | None = None
-        steps = self._finished = await self._steps()
-        if wanted is not None:
-            wanted += sum(step.type == "message_creation" for step in steps)
-        while True:
-            limit = PAGE if wanted is None else min(PAGE, wanted - len(newest))
-            page = await self._store.page(
-                "message", limit=limit, ascending=False, after=after, before=None, owner=self._thread_id
-            )
-            newest += [_decode_message(document) for document in page.documents]
-            room -= sum(map(len, page.documents))
-            if not page.has_more or (wanted is not None and len(newest) >= wanted):
-                break
-            if room < 0:
-                oldest = await self._store.page(
-                    "message", limit=1, ascending=True, after=None, before=None, owner=self._thread_id
-                )
-                newest += [_decode_message(document) for document in oldest.documents]
-                break
-            after = page.ids[-1]
-        return newest[::-1], steps
-
-    async def _steps(self) -> list[RunStep]:
-        if self._state.usage is None:
-            return []  # nothing was answered yet
-        steps: list[RunStep] = []
-        after: str | None = None
-        while True:
-            page = await self._store.page(
-                "step", limit=PAGE, ascending=True, after=after, before=None, owner=self.run_id
-            )
-            steps += [lifecycle.decode_step(document) for document in page.documents]
-            if not page.has_more:
-                return [step for step in steps if step.status == "completed"]
-            after = page.ids[-1]
 
     def _is_used_up(self, used: Usage | None) -> bool:
         return used is not None and self._limit_reached(used) is not None
@@ -652,72 +565,6 @@ class Driver:
         return int(self._now_exactly())
 
 
-def given_up(row: RunRow, *, counts: bool) -> RunChange | None:
-    """Return what becomes of a run whose worker is gone: it goes back to the queue, or ends.
-
-    What an attempt that died had begun is taken away with it: what a thread keeps is what an attempt finished.
-
-    Args:
-        counts: Whether the run may have been the cause.
-    """
-    happening: Happening = "lose"
-    attempts = row.attempts + counts
-    error = None
-    if attempts >= lifecycle.MAX_ATTEMPTS and row.status == "in_progress":
-        happening, error = "fail", RunError(code="server_error", message=SORRY)
-    status = lifecycle.after(row.status, happening)
-    if status is None:
-        return None
-    state = state_of(row.extra)
-    run = lifecycle.changed(decode_run(row.document), status, int(row.now), usage=state.usage, error=error)
-    removed = [Reference("step", state.step.id)] if state.step is not None else []
-    if state.message_id is not None:
-        removed.append(Reference("message", state.message_id))
-    if state.before is not None:
-        step_id, message_id = state.before
-        removed += [Reference("step", step_id), Reference("message", message_id)]
-    return RunChange(
-        status=status,
-        document=encode(run),
-        expires_at=None if run.is_terminal else row.expires_at,
-        extra=encode(state.between_steps(state.usage)),
-        attempts=attempts,
-        removed=removed,
-    )
-
-
-def run_frame(run: Run) -> bytes:
-    """Return the frame of a run's status."""
-    return frame(RUN_EVENTS[run.status], streamed_run(run))
-
-
-def streamed_run(run: Run) -> bytes:
-    """Return a run as streams show it: the code interpreter's list is there even when it is empty (as recorded)."""
-    resources = run.tool_resources
-    if resources is None or (not resources.code_interpreter and not resources.file_search):
-        run = msgspec.structs.replace(
-            run, tool_resources=ToolResources(code_interpreter=CodeInterpreterResources(file_ids=[]))
-        )
-    return encode(run)
-
-
-def stored_step(step: RunStep) -> NewObject:
-    """Return a step as the store takes it."""
-    return NewObject(kind="step", id=step.id, created_at=step.created_at, document=encode(step), owner=step.run_id)
-
-
-def stored_message(message: Message) -> NewObject:
-    """Return a run's message as the store takes it."""
-    return NewObject(
-        kind="message",
-        id=message.id,
-        created_at=message.created_at,
-        document=encode(message),
-        owner=message.thread_id,
-        run_id=message.run_id,
-    )
-
-
 def _usage(answer: Answer, asked: ModelRequest, model: Model) -> Usage:
     """Return what a model says that its answer took; counted here where it does not say."""
     if answer.usage is not None:
@@ -729,6 +576,3 @@ def _usage(answer: Answer, asked: ModelRequest, model: Model) -> Usage:
     prompt = count(asked.instructions or "") + sum(context.size_of(each, count) for each in asked.turns)
     said = answer.text + "".join(each.function.name + each.function.arguments for each in answer.required_calls())
     return lifecycle.new_usage(prompt, count(said) if said else 0)
-
-
-_decode_message = msgspec.json.Decoder(Message).decode

@@ -50,13 +50,13 @@ from . import lifecycle
 from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
 from .broadcast import Broadcast, Channel, EventStream
 from .core import RetryKey, encode, not_found, references_told, repeatable
-from .driver import run_frame, streamed_run
+from .endings import ended, expired
 from .lifecycle import RunState, decode_run, state_of
 from .messages import files_of, new_messages
 from .steps import page_as_read, step_as_read, without_passages
 from .threads import ThreadOperations, as_read
-from .turn import message_frame, step_frame
-from .worker import Worker, ended, expired
+from .turn import message_frame, run_frame, step_frame, streamed_run
+from .worker import Worker
 
 Body = CreateRun | CreateThreadAndRun
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from holdover.models.protocol import CallChunk, Chunk, FinishChunk, RefusalChunk, TextChunk, UsageChunk
-from holdover.wire.events import MESSAGE_EVENTS, STEP_EVENTS, frame, text_delta_frames
+from holdover.wire.events import MESSAGE_EVENTS, RUN_EVENTS, STEP_EVENTS, frame, text_delta_frames
 from holdover.wire.messages import (
     Annotation,
     FileCitationAnnotation,
@@ -27,6 +27,7 @@ from holdover.wire.messages import (
 )
 from holdover.wire.runs import CalledFunction, RequiredToolCall, Run
 from holdover.wire.steps import CodeOutput, CreatedMessage, FileSearchCallDetails, MessageCreation, RunStep, ToolCalls
+from holdover.wire.tools import CodeInterpreterResources, ToolResources
 
 from .calls import BUILT_IN, CodeCall, GrowingCall, SearchCall, built_in
 
@@ -359,3 +360,18 @@ def step_frame(step: RunStep, run: Run) -> bytes:
 def message_frame(message: Message) -> bytes:
     """Return the frame of a message's status."""
     return frame(MESSAGE_EVENTS[message.status or "completed"], encode(message))
+
+
+def run_frame(run: Run) -> bytes:
+    """Return the frame of a run's status."""
+    return frame(RUN_EVENTS[run.status], streamed_run(run))
+
+
+def streamed_run(run: Run) -> bytes:
+    """Return a run as streams show it: the code interpreter's list is there even when it is empty (as recorded)."""
+    resources = run.tool_resources
+    if resources is None or (not resources.code_interpreter and not resources.file_search):
+        run = msgspec.structs.replace(
+            run, tool_resources=ToolResources(code_interpreter=CodeInterpreterResources(file_ids=[]))
+        )
+    return encode(run)

@@ -13,25 +13,23 @@ from collections.abc import Awaitable, Callable, Coroutine
 from random import random
 from typing import Any
 
-import msgspec
-
 from holdover import telemetry
 from holdover.errors import InternalServerError
-from holdover.store.protocol import DRIVEN, Changed, Lease, RunChange, RunRow
+from holdover.store.protocol import Changed, Lease, RunChange, RunRow
 from holdover.wire.runs import Run
 
 from . import lifecycle
 from .core import encode
-from .driver import Driver, Interruption, Work, given_up, run_frame
-from .lifecycle import decode_run, ended_step, state_of
+from .driver import Driver, Interruption, Work
+from .endings import overdue
+from .lifecycle import decode_run
+from .turn import run_frame
 
 #: How often runs that are waiting are looked for without a hint, and overdue ones, in seconds (at most).
 POLL_S = 2.0
 SWEEP_S = 5.0
 #: How many runs are claimed, or put right, at once.
 BATCH = 64
-#: How long a driver that holds its lease is given to end its run when that expires, in seconds.
-GRACE_S = 2.0
 
 
 class Worker:
@@ -256,45 +254,3 @@ class Worker:
             except Exception as error:
                 telemetry.emit("run.failure", run_id="", error=error)
                 await self._sleep(0.5 + random())
-
-
-def overdue(row: RunRow) -> RunChange | None:
-    """Return what becomes of a run that is overdue; ``None`` if it is not, or its driver is about to see to it."""
-    holds = row.lease_until is not None and row.lease_until > row.now
-    if row.expires_at is not None and row.now >= row.expires_at:
-        if row.status in DRIVEN and holds and row.now < row.expires_at + GRACE_S:
-            return None
-        return expired(row)
-    if row.status in DRIVEN and not holds:
-        return given_up(row, counts=True)
-    return None
-
-
-def expired(row: RunRow) -> RunChange | None:
-    """Return what becomes of a run whose time is up."""
-    status = lifecycle.after(row.status, "expire")
-    return None if status is None else ended(row, status)
-
-
-def ended(row: RunRow, status: Any) -> RunChange:
-    """Return the end of a run that nobody drives: its step ends with it, a message that was begun is taken away."""
-    if row.status in DRIVEN:
-        left = given_up(row, counts=False)
-        assert left is not None
-        return _as(left, row, status)
-    state = state_of(row.extra)
-    now = int(row.now)
-    run = lifecycle.changed(decode_run(row.document), status, now, usage=state.usage)
-    step = ended_step(state.step, lifecycle.STEP_ENDS[run.status], now) if state.step is not None else None
-    return RunChange(
-        status=status,
-        document=encode(run),
-        expires_at=None,
-        extra=encode(state.between_steps(state.usage)),
-        replaced=[("step", step.id, encode(step))] if step is not None else (),
-    )
-
-
-def _as(left: RunChange, row: RunRow, status: Any) -> RunChange:
-    run = lifecycle.changed(decode_run(row.document), status, int(row.now), usage=state_of(row.extra).usage)
-    return msgspec.structs.replace(left, status=status, document=encode(run), expires_at=None, attempts=None)
