@@ -21,6 +21,8 @@ DEFAULT_PORT = 8026
 DEFAULT_BASE_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/v1"
 DEFAULT_TIMEOUT_S = 600.0
 LOG_LEVELS = ("debug", "info", "warning", "error")
+#: How strong a sandbox can be, the weakest first; `holdover.tools.code_interpreter.protocol` says the same.
+SANDBOX_LEVELS = ("landlock", "wasm", "namespaces", "gvisor", "vm")
 
 
 class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -94,6 +96,20 @@ def _log_level(text: Any) -> str:
     level = str(text).lower()
     if level not in LOG_LEVELS:
         raise ValueError(f"a log level is one of {', '.join(LOG_LEVELS)}")
+    return level
+
+
+def _sandbox(text: Any) -> str:
+    name = str(text).lower()
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise ValueError("a sandbox is auto, jail, remote, off, or the name that an installed package gives to its own")
+    return name
+
+
+def _sandbox_level(text: Any) -> str:
+    level = str(text).lower()
+    if level not in SANDBOX_LEVELS:
+        raise ValueError(f"a level is one of {', '.join(SANDBOX_LEVELS)}")
     return level
 
 
@@ -291,6 +307,51 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         parse=_seconds,
         summary="Seconds after which a run is taken from a worker that gives no sign of life.",
     ),
+    Setting(
+        name="sandbox",
+        environment=("HOLDOVER_SANDBOX",),
+        default="auto",
+        parse=_sandbox,
+        summary="What code runs in: auto, jail, remote, off, or a sandbox of an installed package (wasm).",
+    ),
+    Setting(
+        name="sandbox_min_level",
+        environment=("HOLDOVER_SANDBOX_MIN_LEVEL",),
+        parse=_sandbox_level,
+        summary="Weakest sandbox that may run code: landlock, wasm, namespaces, gvisor or vm.",
+    ),
+    Setting(
+        name="sandbox_remote",
+        environment=("HOLDOVER_SANDBOX_REMOTE",),
+        summary="Address of a runner, unix:/path or host:port.",
+    ),
+    Setting(
+        name="sandbox_secret",
+        environment=("HOLDOVER_SANDBOX_SECRET",),
+        secret=True,
+        summary="Secret that the service and its runner share.",
+    ),
+    Setting(
+        name="sandbox_sessions",
+        environment=("HOLDOVER_SANDBOX_SESSIONS",),
+        default=50,
+        parse=_count,
+        summary="How many sandboxes are open at once; the one least recently used makes room.",
+    ),
+    Setting(
+        name="sandbox_idle_s",
+        environment=("HOLDOVER_SANDBOX_IDLE_S",),
+        default=3600.0,
+        parse=_seconds,
+        summary="Seconds after which a sandbox that nobody uses is closed.",
+    ),
+    Setting(
+        name="sandbox_timeout_s",
+        environment=("HOLDOVER_SANDBOX_TIMEOUT_S",),
+        default=120.0,
+        parse=_seconds,
+        summary="Seconds that one execution of code may take.",
+    ),
 )
 
 #: Names the file that holds the settings; looked for in the working folder and the user's configuration otherwise.
@@ -326,6 +387,13 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str] = {}
     run_lifetime_s: float = 600.0
     lease_s: float = 10.0
+    sandbox: str = "auto"
+    sandbox_min_level: str | None = None
+    sandbox_remote: str | None = None
+    sandbox_secret: str | None = None
+    sandbox_sessions: int = 50
+    sandbox_idle_s: float = 3600.0
+    sandbox_timeout_s: float = 120.0
 
 
 # ------------------------------------------------------------------------------------------ resolving

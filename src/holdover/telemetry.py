@@ -20,6 +20,8 @@ EVENTS: dict[str, str] = {
     "model.retry": "model, run_id, error, seconds: a model is asked again, after so long.",
     "run.end": "run_id, status, seconds: a run ended here, so long after this process began with it.",
     "run.failure": "run_id, error: a run could not be driven on for a reason of the service's own.",
+    "sandbox.open": "seconds, is_warm: a sandbox was opened; a warm one was waiting.",
+    "sandbox.end": "reason, seconds: a sandbox was closed (idle, evicted, crashed, forgotten, stopped), so old.",
     "store.commit": "jobs, seconds: one transaction was made durable.",
     "store.failure": "error: the database refused to work.",
 }

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "runs": "holdover.cli.runs:runs",
     "models": "holdover.cli.models:models",
     "api": "holdover.cli.api:api",
+    "sandbox": "holdover.cli.sandbox:sandbox",
     "doctor": "holdover.cli.doctor:doctor",
     "completion": "holdover.cli.completion:completion",
 }
