@@ -336,7 +336,9 @@ SYSTEM_CALLS = {
 
 
 async def test_the_kernel_is_asked_in_vain(arena: Arena) -> None:
-    numbers = {name: (x86 if os.uname().machine == "x86_64" else arm, a) for name, (x86, arm, a) in SYSTEM_CALLS.items()}
+    numbers = {
+        name: (x86 if os.uname().machine == "x86_64" else arm, a) for name, (x86, arm, a) in SYSTEM_CALLS.items()
+    }
     outcome = await arena.attack(
         f"""
         for name, (number, argument) in {numbers!r}.items():

@@ -62,7 +62,7 @@ class GroupWatch:
                 (self._group / name).write_text(str(limit))
         (self._group / "cgroup.procs").write_text(str(process_id))
 
-    def rest(self, is_resting: bool) -> None:
+    async def rest(self, is_resting: bool) -> None:
         pass  # a group can be frozen too, but the process stands still already
 
     async def end(self) -> End | None:

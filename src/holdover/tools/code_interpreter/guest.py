@@ -38,7 +38,11 @@ class Guest(Protocol):
         """Send SIGINT to the worker."""
 
     async def rest(self, is_resting: bool) -> None:
-        """Stop the process, threads that a cell left behind too, or let it go on."""
+        """Stop the process, threads that a cell left behind too, or let it go on.
+
+        Raises:
+            EOFError: It has more than it may, and is ended.
+        """
 
     async def kill(self) -> End:
         """End the whole tree of processes, wait for it, and say how it ended. Safe to call twice."""

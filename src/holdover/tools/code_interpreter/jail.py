@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from . import landlock, remedies, seccomp
 from .cgroups import GroupWatch, delegated
 from .confinement import Mount, compose
 from .interpreter import FLAGS, SYSTEM, Interpreter, base_interpreter
-from .process import LocalGuest, Walls, Watch, start
+from .process import LocalGuest, Walls, Watch
 from .protocol import DATA, Level, ProbeReport, SandboxError, SessionSpec
 from .quota import DiskWatch, Usage
 from .session import GuestSession
@@ -121,15 +122,10 @@ class BubblewrapJail(_Jail):
         reading, writing = os.pipe()
         try:
             command = [*_as_user(user, self._command()[0]), *self._arguments(writing), *self._command()]
-            process = await start(command, pass_fds=(writing,))
+            guest = await LocalGuest.start(command, self._watches(spec), pass_fds=(writing,))
         finally:
             os.close(writing)
             info = await asyncio.to_thread(_read_all, reading)
-        try:
-            worker_id = int(json.loads(info)["child-pid"])
-            guest = LocalGuest(process, worker_id, self._watches(spec))
-        except (ValueError, KeyError, OSError) as error:
-            raise SandboxError(f"The sandbox did not start: {await _complaint(process)}") from error
         version = landlock.version()
         setup = compose(
             spec,
@@ -142,7 +138,12 @@ class BubblewrapJail(_Jail):
             mount=Mount(DISK, f"size={spec.disk_bytes},nr_inodes={spec.max_files},mode=0700", (DATA, TMP)),
             counts_threads=True,
         )
-        await guest.begin(setup, Walls(os.geteuid() if user is None else user, self._NAMESPACES))
+        async with _ended_unless_it_begins(guest):
+            try:
+                guest.adopt(int(json.loads(info)["child-pid"]))
+            except (ValueError, KeyError, OSError) as error:
+                raise SandboxError(await guest.complaint()) from error
+            await guest.begin(setup, Walls(os.geteuid() if user is None else user, self._NAMESPACES))
         return guest
 
     def _watches(self, spec: SessionSpec) -> tuple[Watch, ...]:
@@ -203,11 +204,7 @@ class LandlockJail(_Jail):
         folder = self._folder.make(user)
         watch = DiskWatch(folder, Usage(spec.disk_bytes, spec.max_files), _kill)
         try:
-            process = await start(self._command())
-            guest = LocalGuest(process, process.pid, (watch,))
-        except OSError as error:
-            await watch.end()
-            raise SandboxError(f"The sandbox did not start: {await _complaint(process)}") from error
+            guest = await LocalGuest.start(self._command(), (watch,))
         except SandboxError:
             await watch.end()
             raise
@@ -217,13 +214,15 @@ class LandlockJail(_Jail):
             architecture,
             data=f"{folder}/data",
             tmp=f"{folder}/tmp",
-            process_id=process.pid,
+            process_id=guest.process_id,
             landlock=landlock.ruleset(version, self._interpreter, folder),
             uid=user,
             parent=os.getpid(),
             counts_threads=user is not None,
         )
-        await guest.begin(setup, Walls(os.geteuid() if user is None else user))
+        async with _ended_unless_it_begins(guest):
+            guest.adopt(guest.process_id)
+            await guest.begin(setup, Walls(os.geteuid() if user is None else user))
         return guest
 
     def _notes(self) -> tuple[str, ...]:
@@ -305,11 +304,13 @@ def _as_user(user: int | None, python: str) -> list[str]:
     return [python, *FLAGS, "-c", f"{become} os.execv(sys.argv[2], sys.argv[2:])", str(user)]
 
 
-async def _complaint(process: asyncio.subprocess.Process) -> str:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    _, said = await process.communicate()
-    return said[:4096].decode("utf-8", "replace").strip().rpartition("\n")[2] or "it ended at once"
+@contextlib.asynccontextmanager
+async def _ended_unless_it_begins(guest: LocalGuest) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        await guest.kill()
+        raise
 
 
 def _read_all(descriptor: int) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from typing import Protocol
 
 import msgspec
@@ -30,8 +31,12 @@ class Watch(Protocol):
     async def begin(self, process_id: int) -> None:
         """Take a process over before it knows what it will do."""
 
-    def rest(self, is_resting: bool) -> None:
-        """Know that the process stands still, or goes on."""
+    async def rest(self, is_resting: bool) -> None:
+        """Know that the process stands still, or goes on.
+
+        Raises:
+            EOFError: It has more than it may, and is ended.
+        """
 
     async def end(self) -> End | None:
         """Clear away what is left of it; say how it ended where the process itself cannot know."""
@@ -40,34 +45,81 @@ class Watch(Protocol):
 class LocalGuest:
     """See `guest.Guest`.
 
-    Args:
-        process: What was started: the worker, or what keeps its namespaces.
-        worker_id: The worker's process, as this machine numbers it.
+    The process is waited for by a descriptor of it, in whatever loop and thread this is: nobody else's handling of
+    children is in the way. Reading stops with the pipe's transport, not with the end of what a guest wrote.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, worker_id: int, watches: tuple[Watch, ...]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], watches: tuple[Watch, ...]) -> None:
         self._process = process
-        self.worker_id = worker_id
-        self._worker = os.pidfd_open(worker_id)
         self._watches = watches
+        self._descriptor = os.pidfd_open(process.pid)
+        self._worker = -1
+        self.worker_id = 0
         self._is_resting = False
-        self._end: End | None = None
-        self._ending = asyncio.Lock()
+        self._said = ""
+        self._ending: asyncio.Task[End] | None = None
+
+    @classmethod
+    async def start(
+        cls, arguments: list[str], watches: tuple[Watch, ...] = (), *, pass_fds: tuple[int, ...] = ()
+    ) -> LocalGuest:
+        """Start a process with an empty environment, three pipes, and nothing of ours but ``pass_fds``.
+
+        It is started from the loop's own thread: it dies with the thread that it came from.
+
+        Raises:
+            SandboxError: There is no such program, or no process to be had.
+        """
+        try:
+            process = subprocess.Popen(  # noqa: ASYNC220 - milliseconds, and it must be this thread
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env={},
+                cwd="/",
+                start_new_session=True,
+                close_fds=True,
+                pass_fds=pass_fds,
+            )
+        except OSError as error:
+            raise SandboxError(f"The sandbox could not be started: {error.strerror}.") from error
+        guest = cls(process, watches)
+        await guest._connect()
+        return guest
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._reader = asyncio.StreamReader(limit=BUFFER_BYTES)
+        self._reading, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(self._reader), self._process.stdout
+        )
+        writing, protocol = await loop.connect_write_pipe(
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), self._process.stdin
+        )
+        self._writer = asyncio.StreamWriter(writing, protocol, None, loop)
+
+    def adopt(self, worker_id: int) -> None:
+        """Know the worker, where it is not the process that was started but one that this keeps.
+
+        Raises:
+            OSError: It is gone.
+        """
+        self._worker = os.pidfd_open(worker_id)
+        self.worker_id = worker_id
+
+    @property
+    def process_id(self) -> int:
+        """The process that was started."""
+        return self._process.pid
 
     async def begin(self, setup: Setup, walls: Walls) -> None:
-        """Tell the worker to lock itself in, wait until it says so, and see that it has; else end it.
+        """Tell the worker to lock itself in, wait until it says so, and see that it has.
 
         Raises:
             SandboxError: It has not.
         """
-        try:
-            await self._begin(setup)
-            walls.check(self.worker_id)
-        except BaseException:
-            await asyncio.shield(asyncio.ensure_future(self.kill()))
-            raise
-
-    async def _begin(self, setup: Setup) -> None:
         try:
             for watch in self._watches:
                 await watch.begin(self.worker_id)
@@ -77,32 +129,26 @@ class LocalGuest:
             if not isinstance(reply, frames.Ready):
                 raise FrameError("it did not say that it is ready")
         except (EOFError, FrameError, TimeoutError, OSError) as error:
-            raise SandboxError(f"The sandbox did not start: {await self._complaint()}") from error
+            raise SandboxError(await self.complaint()) from error
+        walls.check(self.worker_id)
 
-    async def _complaint(self) -> str:
-        """Return what a process that did not start said last."""
+    async def complaint(self) -> str:
+        """End a process that did not start, and return what it said last."""
         await self.kill()
-        assert self._process.stderr is not None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                said = (await self._process.stderr.read(4096)).decode("utf-8", "replace").strip()
-                return said.rpartition("\n")[2] or "it gave no sign"
-        return "it gave no sign"
+        return f"The sandbox did not start: {self._said or 'it gave no sign'}."
 
     async def send(self, request: Request, body: bytes | memoryview = b"") -> None:
         await self._write(frames.encode(request, body))
 
     async def _write(self, data: bytes) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(data)
-            await self._process.stdin.drain()
-        except (ConnectionError, RuntimeError) as error:
+            self._writer.write(data)
+            await self._writer.drain()
+        except (OSError, RuntimeError) as error:
             raise EOFError from error
 
     async def receive(self) -> tuple[Reply, bytes]:
-        assert self._process.stdout is not None
-        head, body = await frames.receive(self._process.stdout)
+        head, body = await frames.receive(self._reader)
         return frames.decode_reply(head), body
 
     async def interrupt(self) -> None:
@@ -112,38 +158,56 @@ class LocalGuest:
         if is_resting == self._is_resting:
             return
         self._is_resting = is_resting
-        for watch in self._watches:
-            watch.rest(is_resting)
         self._signal(signal.SIGSTOP if is_resting else signal.SIGCONT)
+        for watch in self._watches:
+            await watch.rest(is_resting)
 
     async def kill(self) -> End:
-        async with self._ending:
-            if self._end is None:
-                self._end = await self._kill()
-        return self._end
+        # One task, whoever asks, and it goes on when whoever asked does not.
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._kill())
+        return await asyncio.shield(self._ending)
 
     async def _kill(self) -> End:
         # Whoever has ended already keeps its own status.
-        self._signal(signal.SIGKILL)
-        if not await self._wait(END_S):
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        if self._worker >= 0:
+            self._signal(signal.SIGKILL)
             await self._wait(END_S)
-        os.close(self._worker)
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        if self._process.poll() is None:
+            self._process.kill()
+            await self._wait(END_S)
+        assert self._process.stderr is not None
+        self._said = self._process.stderr.read(4096).decode("utf-8", "replace").strip().rpartition("\n")[2]
+        self._reading.close()
+        if not self._writer.transport.is_closing():
+            self._writer.transport.abort()
+        self._reader.feed_eof()
+        await asyncio.sleep(0)  # the transports let go of their pipes in the loop's next turn
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert stream is not None
+            stream.close()
+        for descriptor in {self._worker, self._descriptor} - {-1}:
+            os.close(descriptor)
+        self._worker = -1
         ends = [await watch.end() for watch in self._watches]
         return next((end for end in ends if end is not None), _end_of(self._process.returncode))
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(self._worker, number)
+        if self._worker >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(self._worker, number)
 
-    async def _wait(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._process.wait()
-        return self._process.returncode is not None
+    async def _wait(self, seconds: float) -> None:
+        """Wait until the process that was started is gone, and know its status."""
+        loop, gone = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._descriptor, gone.set)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await gone.wait()
+        finally:
+            loop.remove_reader(self._descriptor)
+        self._process.poll()
 
 
 def _end_of(status: int | None) -> End:
@@ -153,31 +217,6 @@ def _end_of(status: int | None) -> End:
         return End("signalled", -status)
     # What keeps the namespaces ends as a shell would: with 128 and the signal of the process inside.
     return End("signalled", status - 128) if status > 128 else End("exited", status)
-
-
-async def start(arguments: list[str], *, pass_fds: tuple[int, ...] = ()) -> asyncio.subprocess.Process:
-    """Start a process with an empty environment, three pipes, and nothing of ours but ``pass_fds``.
-
-    It is started from the loop's own thread: it dies with the thread that it came from.
-
-    Raises:
-        SandboxError: There is no such program, or no process to be had.
-    """
-    try:
-        return await asyncio.create_subprocess_exec(
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={},
-            cwd="/",
-            start_new_session=True,
-            close_fds=True,
-            pass_fds=pass_fds,
-            limit=BUFFER_BYTES,
-        )
-    except OSError as error:
-        raise SandboxError(f"The sandbox could not be started: {error.strerror}.") from error
 
 
 class Walls(msgspec.Struct, frozen=True):

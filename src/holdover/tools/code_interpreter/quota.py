@@ -16,7 +16,7 @@ import msgspec
 from .guest import End
 
 #: How often a running guest is looked at.
-EVERY_S = 0.2
+EVERY_S = 0.1
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -81,19 +81,23 @@ class DiskWatch:
         self._folder = folder
         self._most = most
         self._kill = kill
+        self._process_id = 0
         self._running = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._was_exceeded = False
 
     async def begin(self, process_id: int) -> None:
+        self._process_id = process_id
         self._running.set()
-        self._task = asyncio.create_task(self._look(process_id))
+        self._task = asyncio.create_task(self._look())
 
-    def rest(self, is_resting: bool) -> None:
+    async def rest(self, is_resting: bool) -> None:
         if not is_resting:
             self._running.set()
-        else:
-            self._running.clear()
+            return
+        self._running.clear()
+        if await self._exceeds():  # what was written since the last look
+            raise EOFError("the disk is used up")
 
     async def end(self) -> End | None:
         if self._task is not None:
@@ -102,12 +106,14 @@ class DiskWatch:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         return End("disk") if self._was_exceeded else None
 
-    async def _look(self, process_id: int) -> None:
-        while True:
-            await self._running.wait()
-            found = await asyncio.to_thread(measure, self._folder, process_id, self._most)
-            if found.exceeds(self._most):
-                self._was_exceeded = True
-                self._kill(process_id)
-                return
+    async def _look(self) -> None:
+        while not await self._exceeds():
             await asyncio.sleep(EVERY_S)
+            await self._running.wait()
+
+    async def _exceeds(self) -> bool:
+        found = await asyncio.to_thread(measure, self._folder, self._process_id, self._most)
+        if found.exceeds(self._most) and not self._was_exceeded:
+            self._was_exceeded = True
+            self._kill(self._process_id)
+        return self._was_exceeded

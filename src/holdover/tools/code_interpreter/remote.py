@@ -286,7 +286,7 @@ class Runner:
             await _say(writer, Ended("refused", message=str(error)[:1000]))
         finally:
             if guest is not None:
-                end = await asyncio.shield(asyncio.ensure_future(self._finish(guest)))
+                end = await self._finish(guest)
                 await _say(writer, Ended(end.reason, end.number))
             writer.close()
 

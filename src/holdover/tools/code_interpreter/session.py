@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import contextlib
 import hashlib
 import itertools
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 import msgspec
 
@@ -41,7 +42,7 @@ GRACE_S = 2.0
 TRANSFER_S = 60.0
 MAX_CODE_BYTES = MIB
 #: An honest worker sends a few thousand frames in the longest execution; a flood would keep our loop from others.
-MAX_FRAMES = 20_000
+MAX_FRAMES = 10_000
 #: After so many frames others get their turn.
 FRAMES_A_TURN = 32
 BEGINNINGS = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
@@ -70,7 +71,7 @@ class GuestSession:
             SessionEnded: It did not survive that.
         """
         await self._ask(Preload(next(self._ids), self._spec.preload))
-        await self._rest()
+        await self._settle()
 
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> str:
         """Write a file under ``/mnt/data``. See `protocol.Session.put`."""
@@ -79,12 +80,13 @@ class GuestSession:
         async for chunk in chunks:
             size += len(chunk)
             if size > self._spec.file_bytes:
+                await self._ask(Put(request.id, name, first=True, last=True))  # nothing of it stays
                 raise SandboxError(f"{name} is larger than {self._spec.file_bytes // MIB} MiB.")
             for start in range(0, len(chunk), CHUNK_BYTES):
                 await self._ask(request, memoryview(chunk)[start : start + CHUNK_BYTES])
                 request = msgspec.structs.replace(request, first=False)
         await self._ask(msgspec.structs.replace(request, last=True))
-        await self._rest()
+        await self._settle()
         return f"{DATA}/{name}"
 
     async def execute(self, code: str, *, timeout_s: float | None = None) -> AsyncIterator[Event]:
@@ -99,17 +101,20 @@ class GuestSession:
         found: list[Found] = []
         try:
             await self._guest.rest(False)
-            async for event in execution.run(source):
-                if isinstance(event, Found):
-                    found.append(event)
-                else:
-                    yield event
+            async with contextlib.aclosing(execution.run(source)) as events:
+                async for event in events:
+                    if isinstance(event, Found):
+                        found.append(event)
+                    else:
+                        yield event
             for each in found:
                 yield File(clean_path(each.name), each.size, each.sha256, lambda each=each: self._read(each))  # type: ignore[misc]
-            await self._rest()
+            if self.is_alive:
+                await self._guest.rest(True)
         except (EOFError, FrameError) as error:
             execution.breaks(error)
         finally:
+            await execution.ends()
             self._execution = None
             if not execution.is_finished:
                 await self.close()
@@ -125,26 +130,30 @@ class GuestSession:
     async def close(self) -> None:
         """End the session. See `protocol.Session.close`."""
         is_first, self._is_closing = not self._is_closing, True
-        # Whoever waits for us may be cancelled; the process must be gone all the same.
-        self._end = await asyncio.shield(asyncio.ensure_future(self._guest.kill()))
+        self._end = await self._guest.kill()
         if is_first:
             self._on_end()
 
-    async def _rest(self) -> None:
-        if self.is_alive:
+    async def _settle(self) -> None:
+        """Let the guest rest after a request that is no execution."""
+        try:
             await self._guest.rest(True)
+        except EOFError as error:
+            await self.close()
+            raise SessionEnded("The session ended: its files are more than it may have.") from error
 
     async def _read(self, found: Found) -> AsyncIterator[bytes]:
         """Read a file that was found, and see that it is what was said."""
         size, digest = 0, hashlib.sha256()
-        async for reply, body in self._talk(Read(next(self._ids), found.name)):
-            if isinstance(reply, ChunkReply):
-                size += len(body)
-                if size > min(found.size, self._spec.file_bytes):
-                    await self.close()
-                    raise SandboxError(f"{clean_path(found.name)} grew while it was read.")
-                digest.update(body)
-                yield body
+        async with contextlib.aclosing(self._talk(Read(next(self._ids), found.name))) as replies:
+            async for reply, body in replies:
+                if isinstance(reply, ChunkReply):
+                    size += len(body)
+                    if size > min(found.size, self._spec.file_bytes):
+                        await self.close()
+                        raise SandboxError(f"{clean_path(found.name)} grew while it was read.")
+                    digest.update(body)
+                    yield body
         if digest.hexdigest() != found.sha256:
             raise SandboxError(f"{clean_path(found.name)} changed while it was read.")
 
@@ -154,7 +163,7 @@ class GuestSession:
 
     async def _talk(
         self, request: Put | Read | Preload, body: bytes | memoryview = b""
-    ) -> AsyncIterator[tuple[Reply, bytes]]:
+    ) -> AsyncGenerator[tuple[Reply, bytes]]:
         """Send a request and return what is said to it, up to its end.
 
         Raises:
@@ -194,7 +203,7 @@ class Execution:
         self._id = id
         self._limit_s = limit_s
         self._started = time.monotonic()
-        self._deadline = self._started + limit_s
+        self._timer: asyncio.Task[None] | None = None
         self._stopped: Status | None = None
         self._finished: Finished | None = None
         self._broken = ""
@@ -209,18 +218,19 @@ class Execution:
         """Whether the guest said that the cell ended, in time and in form."""
         return self._finished is not None
 
-    async def run(self, source: bytes) -> AsyncIterator[Logs | Image | Found]:
+    async def run(self, source: bytes) -> AsyncGenerator[Logs | Image | Found]:
         """Send the cell and return what comes of it.
 
         Raises:
             EOFError: The guest is gone, or did not stop when it was told to.
             FrameError: It said what it may not say.
         """
+        self._timer = asyncio.ensure_future(self._expire(self._limit_s))
         await self._guest.send(Execute(self._id), source)
         for count in range(MAX_FRAMES):
             if count % FRAMES_A_TURN == 0:
                 await asyncio.sleep(0)
-            reply, body = await self._receive()
+            reply, body = await self._guest.receive()
             if reply.id != self._id:
                 raise FrameError(f"a reply to request {reply.id}")
             event: Logs | Image | Found | None = None
@@ -244,37 +254,32 @@ class Execution:
         """Ask the cell to stop; it has `GRACE_S` for that."""
         if self._stopped is None:
             self._stopped = why
-            self._deadline = time.monotonic() + GRACE_S
-            await self._guest.interrupt()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.ensure_future(self._insist())
+
+    async def _expire(self, seconds: float) -> None:
+        """Let the cell run for so long, then stop it."""
+        await asyncio.sleep(seconds)
+        self._stopped = "timeout"
+        await self._insist()
+
+    async def _insist(self) -> None:
+        await self._guest.interrupt()
+        await asyncio.sleep(GRACE_S)
+        await self._guest.kill()
+
+    async def ends(self) -> None:
+        """Let go of the deadline."""
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.wait({self._timer})
 
     def breaks(self, error: Exception) -> None:
-        """Remember why the guest is ended."""
+        """Remember why the guest is ended, also when it said before that the cell was done."""
+        self._finished = None
         if isinstance(error, FrameError):
             self._broken = str(error)
-
-    async def _receive(self) -> tuple[Reply, bytes]:
-        """Wait for a reply, first to the deadline, then for the grace after it.
-
-        A receiver that is cancelled half way through a frame would lose its beginning, so one is kept until it is done.
-        """
-        receiving = asyncio.ensure_future(self._guest.receive())
-        try:
-            while True:
-                left = self._deadline - time.monotonic()
-                done, _ = await asyncio.wait({receiving}, timeout=max(0.0, min(left, 0.25)))
-                if done:
-                    return receiving.result()
-                if time.monotonic() < self._deadline:
-                    continue
-                if self._stopped is not None:
-                    raise EOFError("the guest did not stop")
-                await self.stop("timeout")
-        finally:
-            if not receiving.done():
-                receiving.cancel()
-                await asyncio.wait({receiving})
-            if not receiving.cancelled():
-                receiving.exception()
 
     def _logs(self, reply: LogsReply, body: bytes) -> Logs | None:
         kept = body[: self._output_left]
