@@ -114,6 +114,7 @@ async def test_the_environment_has_nothing_of_the_server(arena: Arena, monkeypat
     names = set(eval(outcome.text.splitlines()[0]))
     assert {each for each in names if not each.endswith("_NUM_THREADS")} == {
         "HOME",
+        "JOBLIB_MULTIPROCESSING",
         "LANG",
         "MPLBACKEND",
         "MPLCONFIGDIR",

@@ -99,6 +99,7 @@ def compose(
             "TZ": "UTC",
             "MPLBACKEND": "module://holdover_figures",
             "MPLCONFIGDIR": f"{tmp}/matplotlib",
+            "JOBLIB_MULTIPROCESSING": "0",  # there are no other processes: it need not find that out, and say so
             **dict.fromkeys(THREAD_VARIABLES, "1"),
         },
         landlock=landlock,

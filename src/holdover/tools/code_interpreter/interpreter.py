@@ -13,7 +13,7 @@ import sysconfig
 
 import msgspec
 
-#: Shared libraries, time zones, fonts; whatever of it is there.
+#: Shared libraries, time zones, fonts, kinds of files; whatever of it is there.
 SYSTEM = (
     "/usr/lib",
     "/usr/lib64",
@@ -22,6 +22,7 @@ SYSTEM = (
     "/usr/share/zoneinfo",
     "/usr/share/fonts",
     "/etc/ld.so.cache",
+    "/etc/mime.types",  # looked for by a module of the library, and read when it is there
 )
 #: Folders of packages inside a library: what somebody installed there is none of the guest's business.
 PACKAGES = ("site-packages", "dist-packages")

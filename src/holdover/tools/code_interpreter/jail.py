@@ -16,7 +16,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from . import landlock, remedies, seccomp
 from .cgroups import GroupWatch, delegated
 from .confinement import Mount, compose
 from .interpreter import FLAGS, SYSTEM, Interpreter, base_interpreter
-from .process import LocalGuest, Walls, Watch
+from .process import LocalGuest, Walls, Watch, ended_unless_it_begins
 from .protocol import DATA, Level, ProbeReport, SandboxError, SessionSpec
 from .quota import DiskWatch, Usage
 from .session import GuestSession
@@ -120,12 +119,14 @@ class BubblewrapJail(_Jail):
             raise SandboxError("There is no bubblewrap.")
         user = self._user()
         reading, writing = os.pipe()
-        try:
-            command = [*_as_user(user, self._command()[0]), *self._arguments(writing), *self._command()]
-            guest = await LocalGuest.start(command, self._watches(spec), pass_fds=(writing,))
-        finally:
-            os.close(writing)
-            info = await asyncio.to_thread(_read_all, reading)
+        with os.fdopen(reading, "rb") as told:
+            try:
+                command = [*_as_user(user, self._command()[0]), *self._arguments(writing), *self._command()]
+                guest = await LocalGuest.start(command, self._watches(spec), pass_fds=(writing,))
+            finally:
+                os.close(writing)
+            async with ended_unless_it_begins(guest):
+                info = await asyncio.to_thread(told.read, 65536)
         version = landlock.version()
         setup = compose(
             spec,
@@ -138,7 +139,7 @@ class BubblewrapJail(_Jail):
             mount=Mount(DISK, f"size={spec.disk_bytes},nr_inodes={spec.max_files},mode=0700", (DATA, TMP)),
             counts_threads=True,
         )
-        async with _ended_unless_it_begins(guest):
+        async with ended_unless_it_begins(guest):
             try:
                 guest.adopt(int(json.loads(info)["child-pid"]))
             except (ValueError, KeyError, OSError) as error:
@@ -220,7 +221,7 @@ class LandlockJail(_Jail):
             parent=os.getpid(),
             counts_threads=user is not None,
         )
-        async with _ended_unless_it_begins(guest):
+        async with ended_unless_it_begins(guest):
             guest.adopt(guest.process_id)
             await guest.begin(setup, Walls(os.geteuid() if user is None else user))
         return guest
@@ -302,20 +303,6 @@ def _as_user(user: int | None, python: str) -> list[str]:
         return []
     become = "import os, sys; u = int(sys.argv[1]); os.setgroups([]); os.setresgid(u, u, u); os.setresuid(u, u, u); "
     return [python, *FLAGS, "-c", f"{become} os.execv(sys.argv[2], sys.argv[2:])", str(user)]
-
-
-@contextlib.asynccontextmanager
-async def _ended_unless_it_begins(guest: LocalGuest) -> AsyncIterator[None]:
-    try:
-        yield
-    except BaseException:
-        await guest.kill()
-        raise
-
-
-def _read_all(descriptor: int) -> bytes:
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(65536)
 
 
 def _kill(process_id: int) -> None:

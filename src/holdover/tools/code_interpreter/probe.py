@@ -42,7 +42,7 @@ def reads_the_users():
     return open("/etc/shadow").read() or open("/root/.ssh/id_rsa").read()
 
 def sees_our_environment():
-    names = {"HOME", "TMPDIR", "LANG", "TZ", "MPLBACKEND", "MPLCONFIGDIR"}
+    names = {"HOME", "TMPDIR", "LANG", "TZ", "MPLBACKEND", "MPLCONFIGDIR", "JOBLIB_MULTIPROCESSING"}
     return [each for each in os.environ if each not in names and not each.endswith("_NUM_THREADS")]
 
 def reads_another_environment():

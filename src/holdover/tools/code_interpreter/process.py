@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 import msgspec
@@ -55,6 +56,9 @@ class LocalGuest:
         self._descriptor = os.pidfd_open(process.pid)
         self._worker = -1
         self.worker_id = 0
+        self._reader = asyncio.StreamReader(limit=BUFFER_BYTES)
+        self._reading: asyncio.ReadTransport | None = None
+        self._writer: asyncio.StreamWriter | None = None
         self._is_resting = False
         self._said = ""
         self._ending: asyncio.Task[End] | None = None
@@ -86,12 +90,12 @@ class LocalGuest:
         except OSError as error:
             raise SandboxError(f"The sandbox could not be started: {error.strerror}.") from error
         guest = cls(process, watches)
-        await guest._connect()
+        async with ended_unless_it_begins(guest):
+            await guest._connect()
         return guest
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        self._reader = asyncio.StreamReader(limit=BUFFER_BYTES)
         self._reading, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(self._reader), self._process.stdout
         )
@@ -141,6 +145,7 @@ class LocalGuest:
         await self._write(frames.encode(request, body))
 
     async def _write(self, data: bytes) -> None:
+        assert self._writer is not None
         try:
             self._writer.write(data)
             await self._writer.drain()
@@ -174,12 +179,16 @@ class LocalGuest:
             self._signal(signal.SIGKILL)
             await self._wait(END_S)
         if self._process.poll() is None:
-            self._process.kill()
+            # What keeps namespaces may be half way through making them: then its child is of its group still.
+            os.killpg(self._process.pid, signal.SIGKILL)
             await self._wait(END_S)
         assert self._process.stderr is not None
-        self._said = self._process.stderr.read(4096).decode("utf-8", "replace").strip().rpartition("\n")[2]
-        self._reading.close()
-        if not self._writer.transport.is_closing():
+        os.set_blocking(self._process.stderr.fileno(), False)
+        said = self._process.stderr.read(4096) or b""
+        self._said = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        if self._reading is not None:
+            self._reading.close()
+        if self._writer is not None and not self._writer.transport.is_closing():
             self._writer.transport.abort()
         self._reader.feed_eof()
         await asyncio.sleep(0)  # the transports let go of their pipes in the loop's next turn
@@ -208,6 +217,16 @@ class LocalGuest:
         finally:
             loop.remove_reader(self._descriptor)
         self._process.poll()
+
+
+@contextlib.asynccontextmanager
+async def ended_unless_it_begins(guest: LocalGuest) -> AsyncIterator[None]:
+    """End a guest when something fails before it has begun, or when whoever wanted it does not wait."""
+    try:
+        yield
+    except BaseException:
+        await guest.kill()
+        raise
 
 
 def _end_of(status: int | None) -> End:
