@@ -100,7 +100,7 @@ class RemoteSandbox:
         from .probe import probe
 
         with contextlib.suppress(SandboxError):  # the probe meets the same, and reports it
-            (await self._connect())[2].close()  # its runner has told its level
+            await _hang_up((await self._connect())[2])  # its runner has told its level
         return await probe(self, remedy=remedies.REMOTE)
 
     async def open(self, spec: SessionSpec) -> GuestSession:
@@ -115,6 +115,7 @@ class RemoteSandbox:
                     await session.preload()
                 return session
         except (EOFError, FrameError, TimeoutError) as error:
+            await _hang_up(writer)
             reason = guest.refusal or "it gave no answer that is one"
             raise SandboxError(f"The remote sandbox did not start: {reason}.") from error
         except BaseException:
@@ -122,18 +123,30 @@ class RemoteSandbox:
             raise
 
     async def _connect(self) -> tuple[Challenge, asyncio.StreamReader, asyncio.StreamWriter]:
+        writer: asyncio.StreamWriter | None = None
+        challenge: object = None
         try:
             async with asyncio.timeout(CONNECT_S):
                 reader, writer = await _connection(self._address)
                 head, _ = await frames.receive(reader)
                 challenge = frames.decode_from_runner(head)
-        except (OSError, TimeoutError, EOFError, FrameError) as error:
+        except (OSError, TimeoutError) as error:
             raise SandboxError(f"The remote sandbox at {self._address} cannot be reached.") from error
+        except (EOFError, FrameError):
+            pass  # told below
+        finally:
+            if writer is not None and not isinstance(challenge, Challenge):
+                await _hang_up(writer)
         if not isinstance(challenge, Challenge):
-            writer.close()
             raise SandboxError(f"What answers at {self._address} is no runner of a sandbox.")
         self.level = challenge.level
         return challenge, reader, writer
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _connection(address: str | tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -209,7 +222,7 @@ class RemoteGuest:
                     self._writer.write_eof()
                     async with asyncio.timeout(END_S):
                         await self._last_word()
-                self._writer.close()
+                await _hang_up(self._writer)
             return self._end or End("exited")
 
     async def _last_word(self) -> None:
@@ -250,6 +263,7 @@ class Runner:
         self._max = max_sessions
         self._open = 0
         self._connections: set[asyncio.Task[Any]] = set()
+        self._stopped = asyncio.Event()
 
     async def serve(self, address: str) -> asyncio.Server:
         """Listen; the socket of a path can be used by its owner only.
@@ -280,20 +294,19 @@ class Runner:
             guest = await self._admit(reader, writer)
             if guest is not None:
                 await self._pass_on(guest, reader, writer)
-        except (EOFError, FrameError, TimeoutError, ConnectionError, asyncio.CancelledError):
-            pass  # we stop, or whoever called is gone, or is not who should
+        except (EOFError, FrameError, TimeoutError, ConnectionError):
+            pass  # whoever called is gone, or is not who should
         except SandboxError as error:
             await _say(writer, Ended("refused", message=str(error)[:1000]))
         finally:
             if guest is not None:
                 end = await self._finish(guest)
                 await _say(writer, Ended(end.reason, end.number))
-            writer.close()
+            await _hang_up(writer)
 
     async def close(self) -> None:
         """End every session."""
-        for task in self._connections:
-            task.cancel()
+        self._stopped.set()
         if self._connections:
             await asyncio.wait(self._connections)
 
@@ -330,7 +343,11 @@ class Runner:
 
     async def _pass_on(self, guest: LocalGuest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass frames on until one side ends."""
-        ways = {asyncio.ensure_future(_to_guest(reader, guest)), asyncio.ensure_future(_from_guest(guest, writer))}
+        ways: set[asyncio.Future[Any]] = {
+            asyncio.ensure_future(_to_guest(reader, guest)),
+            asyncio.ensure_future(_from_guest(guest, writer)),
+            asyncio.ensure_future(self._stopped.wait()),
+        }
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
