@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +10,14 @@ import pytest_asyncio
 from tests.tools.code_interpreter.arena import JAILS, Arena, make, report
 
 from holdover.tools.code_interpreter import environment
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat what is done to an arena as often as ``make attacks`` says."""
+    times = int(os.environ.get("SANDBOX_ATTACKS", "1"))
+    if times > 1 and {"arena", "full_arena"} & set(metafunc.fixturenames):
+        metafunc.fixturenames.append("_again")
+        metafunc.parametrize("_again", range(times))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=JAILS)

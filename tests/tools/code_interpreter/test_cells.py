@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from tests.tools.code_interpreter.arena import Arena, chunks, run
 
@@ -153,12 +155,13 @@ async def test_an_array_without_end_is_a_memory_error(full_arena: Arena) -> None
 
 @on_a_jail
 async def test_the_packages_are_those_of_the_sandbox(full_arena: Arena) -> None:
+    """All are imported by ``make attacks``; otherwise they are looked for."""
+    see = "importlib.import_module" if os.environ.get("SANDBOX_ATTACKS") else "importlib.util.find_spec"
     outcome = await full_arena.attack(
-        """
+        f"""
         import importlib, importlib.util
-        for name in ("scipy.stats", "sklearn.linear_model", "seaborn", "sympy", "openpyxl", "xlsxwriter", "pypdf", "docx",
-                     "tabulate", "PIL.Image"):
-            importlib.import_module(name)
+        for name in "scipy sklearn seaborn sympy openpyxl xlsxwriter pypdf docx tabulate PIL".split():
+            assert {see}(name), name
         print([name for name in ("holdover", "aiohttp", "uvicorn", "msgspec", "pip") if importlib.util.find_spec(name)])
         """
     )

@@ -57,7 +57,7 @@ def test_what_is_in_the_table_is_allowed_and_nothing_else(name: str) -> None:
     for each in (allowed, pretended, missing):
         each.discard(None)
     assert not allowed & (by_arguments | pretended | missing)
-    for number in range(0, 600):
+    for number in range(600):
         if number in by_arguments:
             continue
         expected = (

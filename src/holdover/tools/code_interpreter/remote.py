@@ -137,7 +137,7 @@ class RemoteSandbox:
         finally:
             if writer is not None and not isinstance(challenge, Challenge):
                 await _hang_up(writer)
-        if not isinstance(challenge, Challenge):
+        if writer is None or not isinstance(challenge, Challenge):
             raise SandboxError(f"What answers at {self._address} is no runner of a sandbox.")
         self.level = challenge.level
         return challenge, reader, writer

@@ -550,6 +550,9 @@ class Worker:
         self._figures = Figures(pipe, self._output)
         self._folder = Folder(setup["data"], setup["max_files"], setup["file_bytes"])
         self._cells = Cells(pipe, self._output, self._figures)
+
+    def _reset_streams(self) -> None:
+        """Give a cell streams that the one before did not close; ``exit()`` does."""
         sys.stdin = io.TextIOWrapper(io.BytesIO())
         sys.stdout = _text_stream(self._output, "stdout", 1)
         sys.stderr = _text_stream(self._output, "stderr", 2)
@@ -564,6 +567,7 @@ class Worker:
     def _execute(self, head: dict[str, Any], body: bytes) -> None:
         self._output.begin(head["id"], self._setup["output_bytes"])
         self._figures.begin(self._setup["max_images"], self._setup["image_bytes"])
+        self._reset_streams()
         try:
             status = self._cells.run(body.decode("utf-8", "replace"))
         except KeyboardInterrupt:  # it came while the end was being told
