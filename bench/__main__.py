@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from . import calls, create, decoding, get, pages, start
+from . import calls, create, decoding, get, pages, sandbox, start
 from .goals import Measured
 from .report import FAIL, as_data, show, verdict
 from .rounds import Effort
@@ -20,6 +20,7 @@ MEASUREMENTS: dict[str, Callable[[Effort], list[Measured]]] = {
     "get": get.measure,
     "create": create.measure,
     "pages": pages.measure,
+    "sandbox": sandbox.measure,
 }
 
 

@@ -1,6 +1,7 @@
 """Every row of the table: what is measured, what it must reach, what it aims for.
 
-A row is a ratio. Most say how many times better Holdover is ("at least"); a few, what it may cost ("at most").
+Most rows are ratios: how many times better Holdover is ("at least"), or what it may cost ("at most"). Those of the
+sandbox have nothing to be compared with, and a unit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
         must: What it has to reach; else the command fails.
         aim: What it is meant to reach.
         at_most: Whether smaller is better.
+        unit: What the figures are in; ``x`` for a ratio.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     must: float
     aim: float
     at_most: bool = False
+    unit: str = "x"
 
     def reaches(self, ratio: float, bound: float) -> bool:
         """Whether a ratio is as good as a bound, or better."""
@@ -35,7 +38,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         goal: The row's name.
-        ratio: The median over the rounds' ratios; ``None`` where the row was skipped.
+        ratio: The median over the rounds' ratios, or figures in the goal's unit; ``None`` where the row was skipped.
         rounds: Each round's ratio.
         sides: Each side's median, in the unit that its key ends with.
         skipped: Why the row was not measured.
@@ -61,5 +64,11 @@ GOALS: dict[str, Goal] = {
         Goal(name="create", what="durable create, 32 at a time, requests/s; service / ORM peer", must=6, aim=12),
         Goal(name="page_store", what="a page of 20, p50; 1,000,000 rows / 10,000", must=2.5, aim=1.5, at_most=True),
         Goal(name="page_http", what="the same through HTTP", must=2.5, aim=1.5, at_most=True),
+        Goal(name="sandbox_open", what="open a jail, run 1+1", must=300, aim=100, at_most=True, unit=" ms"),
+        Goal(name="sandbox_pool", what="the same, one being warm", must=100, aim=10, at_most=True, unit=" ms"),
+        Goal(name="sandbox_cell", what="run 1+1 in an open one", must=5, aim=1, at_most=True, unit=" ms"),
+        Goal(name="sandbox_plot", what="pandas, Matplotlib, PNG, loaded", must=600, aim=400, at_most=True, unit=" ms"),
+        Goal(name="sandbox_memory", what="a session with both loaded", must=120, aim=100, at_most=True, unit=" MB"),
+        Goal(name="sandbox_sessions", what="of 50 in turn, lost", must=0, aim=0, at_most=True, unit=""),
     )
 }

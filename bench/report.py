@@ -36,13 +36,13 @@ def show(rows: list[Measured]) -> None:
     table.add_column("each side's median", overflow="fold", style="dim")
     for row in rows:
         goal = GOALS[row.goal]
-        came_to = "-" if row.ratio is None else f"{row.ratio:.3g}x"
+        came_to = "-" if row.ratio is None else f"{row.ratio:.3g}{goal.unit}"
         table.add_row(goal.what, _bound(goal, goal.must), _bound(goal, goal.aim), came_to, verdict(row), _sides(row))
     Console(width=None if sys.stdout.isatty() else 150, highlight=False).print(table)
 
 
 def _bound(goal: Goal, bound: float) -> str:
-    return f"{'≤' if goal.at_most else '≥'} {bound:.3g}x"
+    return f"{'≤' if goal.at_most else '≥'} {bound:.3g}{goal.unit}"
 
 
 def _sides(row: Measured) -> str:
