@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.tools.code_interpreter.arena import Arena
 
@@ -63,7 +63,7 @@ async def test_what_is_outside_cannot_be_read(arena: Arena, planted: Path, body:
         body,
         PLANTED=str(planted),
         SOURCE=holdover.service.__file__,
-        SERVER_PACKAGES=str(Path(sys.prefix, "lib")),
+        SERVER_PACKAGES=str(Path(msgspec.__file__).parent),
     )
     assert planted.read_text() == "the secret key"
 

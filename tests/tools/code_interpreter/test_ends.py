@@ -54,7 +54,7 @@ async def test_a_killed_server_leaves_no_process(arena: Arena, tmp_path: Path) -
         [sys.executable, "-c", SERVER, arena.name, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": os.pathsep.join(("src", "."))},
+        env={"PYTHONPATH": os.pathsep.join([".", *sys.path])},
     )
     assert server.stdout is not None
     with server.stdout:

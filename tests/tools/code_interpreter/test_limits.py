@@ -12,7 +12,7 @@ import pytest
 from tests.tools.code_interpreter.arena import SPEC, Arena, is_gone, run, worker_of
 
 from holdover.tools.code_interpreter import session as sessions
-from holdover.tools.code_interpreter.quota import Usage, measure
+from holdover.tools.code_interpreter.quota import Usage, measure, remove
 
 on_a_jail = pytest.mark.asyncio(loop_scope="module")
 
@@ -94,6 +94,24 @@ async def test_nothing_is_left_on_the_disk(arena: Arena) -> None:
     folder = Path(cwd).parent if cwd != "/mnt/data" else None
     await session.close()
     assert folder is None or not folder.exists()
+
+
+def test_a_tree_of_any_depth_is_measured_and_removed(tmp_path: Path) -> None:
+    top = tmp_path / "session"
+    top.mkdir()
+    folder = os.open(top, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=folder)
+        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(os.open("file", os.O_CREAT, dir_fd=folder))
+    os.mkdir("closed", 0, dir_fd=folder)
+    os.close(folder)
+    most = Usage(1 << 30, 10_000)
+    assert measure(str(top), 0, most).exceeds(most), "it is deeper than a path can say"
+    remove(str(top))
+    assert not top.exists()
 
 
 def test_a_folder_is_measured_without_following_links(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_open_to_all(self) -> bool:
         """Whether a user that owns nothing can read it all: only then can the guest be such a user."""
-        return all(_is_open(path) for path in self.paths)
+        return all(is_open(path) for path in self.paths)
 
 
 def base_interpreter() -> Interpreter:
@@ -77,7 +77,8 @@ def _without_nested(paths: list[str]) -> list[str]:
     return [path for path in unique if not any(path.startswith(f"{other}/") for other in unique)]
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
+    """Whether a user that owns nothing can read a file or a folder."""
     try:
         mode = os.stat(path).st_mode
         wanted = 0o005 if stat.S_ISDIR(mode) else 0o004

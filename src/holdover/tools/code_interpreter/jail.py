@@ -24,10 +24,10 @@ import msgspec
 from . import landlock, remedies, seccomp
 from .cgroups import GroupWatch, delegated
 from .confinement import Mount, compose
-from .interpreter import FLAGS, SYSTEM, Interpreter, base_interpreter
+from .interpreter import FLAGS, SYSTEM, Interpreter, base_interpreter, is_open
 from .process import LocalGuest, Walls, Watch, ended_unless_it_begins
 from .protocol import DATA, Level, ProbeReport, SandboxError, SessionSpec
-from .quota import DiskWatch, Usage
+from .quota import DiskWatch, Usage, remove
 from .session import GuestSession
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -147,6 +147,9 @@ class BubblewrapJail(_Jail):
             await guest.begin(setup, Walls(os.geteuid() if user is None else user, self._NAMESPACES))
         return guest
 
+    def _user(self) -> int | None:
+        return super()._user() if is_open(str(self._program)) else None
+
     def _watches(self, spec: SessionSpec) -> tuple[Watch, ...]:
         if not self._has_looked_for_groups:
             self._has_looked_for_groups, self._groups = True, delegated()
@@ -226,6 +229,9 @@ class LandlockJail(_Jail):
             await guest.begin(setup, Walls(os.geteuid() if user is None else user))
         return guest
 
+    def _user(self) -> int | None:
+        return super()._user() if self._folder.is_open_to_all() else None
+
     def _notes(self) -> tuple[str, ...]:
         notes = [*landlock.missing(landlock.version()), remedies.NAMES_SEEN]
         if os.geteuid() == 0 and self._user() is None:
@@ -259,6 +265,10 @@ class SessionFolders:
             raise SandboxError(f"There is no folder for the sandbox in {self._root}: {error.strerror}.") from error
         return str(folder)
 
+    def is_open_to_all(self) -> bool:
+        """Whether a user that owns nothing could get to a folder here."""
+        return all(each.stat().st_mode & 0o001 for each in self._root.parents if each.exists())
+
     def _begin(self) -> Path:
         self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
         seen = self._root.lstat()
@@ -278,7 +288,7 @@ class SessionFolders:
                 lock = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                    remove(str(path.with_suffix("")))
                     path.unlink()
                 finally:
                     os.close(lock)

@@ -1,15 +1,18 @@
 """How much a guest has written, where its files are in a folder of the host and no file system counts them.
 
-Nothing in the folder is opened: folders are walked by descriptors that follow no link, files are only looked at.
+No file in the folder is opened: files are only looked at. There are no links to be followed, since no guest can make
+one (the filter and Landlock both refuse). A tree of any depth is walked and removed without going deeper ourselves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import shutil
+import secrets
 import stat
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 import msgspec
 
@@ -17,6 +20,8 @@ from .guest import End
 
 #: How often a running guest is looked at.
 EVERY_S = 0.1
+#: Larger than any disk.
+UNSEEN = 1 << 62
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -32,7 +37,7 @@ class Usage(msgspec.Struct, frozen=True):
 def measure(folder: str, process_id: int, most: Usage) -> Usage:
     """Add up a folder and what a process holds open without a name; stop where it is more than ``most``."""
     size = files = 0
-    for seen in (*_nameless(process_id, os.stat(folder).st_dev), *_named(folder, most.files)):
+    for seen in chain(_nameless(process_id, os.stat(folder).st_dev), _named(folder)):
         size += seen
         files += 1
         if size > most.size or files > most.files:
@@ -40,18 +45,28 @@ def measure(folder: str, process_id: int, most: Usage) -> Usage:
     return Usage(size, files)
 
 
-def _named(folder: str, most_files: int) -> Iterator[int]:
-    count = 0
-    for _, folders, files, descriptor in os.fwalk(folder, follow_symlinks=False):
-        for name in (*folders, *files):
-            count += 1
-            if count > most_files:
-                yield 0
-                return
+def _named(folder: str) -> Iterator[int]:
+    """Yield the sizes of files and folders; one that cannot be looked into counts as more than may be."""
+    folders = [folder]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except FileNotFoundError:
+            continue
+        except OSError:  # too deep for a path, or made such that nobody may read it
+            yield UNSEEN
+            return
+        for entry in entries:
             try:
-                yield os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_blocks * 512
+                seen = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
+            except OSError:
+                yield UNSEEN
+                return
+            yield seen.st_blocks * 512
+            if stat.S_ISDIR(seen.st_mode):
+                folders.append(entry.path)
 
 
 def _nameless(process_id: int, device: int) -> Iterator[int]:
@@ -68,6 +83,43 @@ def _nameless(process_id: int, device: int) -> Iterator[int]:
                     yield int(high, 16) - int(low, 16)
     except OSError:
         return  # it is gone, or just closed what was looked at: the next look will tell
+
+
+def remove(folder: str) -> None:
+    """Remove a folder that a guest has left; folders within folders are lifted out first, so that depth is no matter."""
+    try:
+        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        names = os.listdir(root)
+        while names:
+            names += _removed(names.pop(), root)
+    finally:
+        os.close(root)
+    os.rmdir(folder)
+
+
+def _removed(name: str, root: int) -> list[str]:
+    """Remove a member of a folder; return by what names those within it are members now."""
+    lifted: list[str] = []
+    if not stat.S_ISDIR(os.stat(name, dir_fd=root, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=root)
+        return lifted
+    os.chmod(name, 0o700, dir_fd=root)
+    child = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=root)
+    try:
+        for inner in os.listdir(child):
+            if stat.S_ISDIR(os.stat(inner, dir_fd=child, follow_symlinks=False).st_mode):
+                lifted.append(secrets.token_hex(16))
+                os.chmod(inner, 0o700, dir_fd=child)
+                os.rename(inner, lifted[-1], src_dir_fd=child, dst_dir_fd=root)
+            else:
+                os.unlink(inner, dir_fd=child)
+    finally:
+        os.close(child)
+    os.rmdir(name, dir_fd=root)
+    return lifted
 
 
 class DiskWatch:
@@ -103,7 +155,8 @@ class DiskWatch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # what stays is looked for at the next start
+            await asyncio.to_thread(remove, self._folder)
         return End("disk") if self._was_exceeded else None
 
     async def _look(self) -> None:
@@ -112,7 +165,10 @@ class DiskWatch:
             await self._running.wait()
 
     async def _exceeds(self) -> bool:
-        found = await asyncio.to_thread(measure, self._folder, self._process_id, self._most)
+        try:
+            found = await asyncio.to_thread(measure, self._folder, self._process_id, self._most)
+        except OSError:
+            found = Usage(UNSEEN, 0)  # a guest that cannot be looked after is not let run
         if found.exceeds(self._most) and not self._was_exceeded:
             self._was_exceeded = True
             self._kill(self._process_id)

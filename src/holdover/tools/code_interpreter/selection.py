@@ -123,7 +123,8 @@ async def inspect(wanted: Wanted) -> tuple[list[ProbeReport], str, str | None]:
         chosen = choose(wanted, reports)
     except SandboxUnavailable as error:
         is_meant = wanted.backend == "off"
-        return reports, str(error), None if is_meant else "\n".join(each.remedy for each in reports if each.remedy)
+        advice = "\n".join(each.remedy for each in reports if each.remedy) or f"Choose another. {remedies.REMOTE}"
+        return reports, str(error), None if is_meant else advice
     told = f"Code runs in {chosen.backend}, level {chosen.level}. {' '.join(chosen.notes)}".rstrip()
     if chosen.backend == "jail" and environment.find(wanted.data_dir) is None:
         told += " Its packages will be installed when code is first run, or now with: holdover sandbox setup."

@@ -360,27 +360,31 @@ class Folder:
 
     def changed(self) -> list[str]:
         """Return the names of regular files that were made or altered since the last call."""
-        before, self._known = self._known, dict(self._walk(self.root, ""))
+        before, self._known = self._known, dict(self._walk())
         return [name for name, mark in self._known.items() if before.get(name) != mark]
 
-    def _walk(self, folder: str, prefix: str, budget: list[int] | None = None) -> Iterator[tuple[str, Mark]]:
-        budget = budget or [self._max_files]
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            return
-        for entry in entries:
-            budget[0] -= 1
-            if budget[0] < 0:
-                return
+    def _walk(self) -> Iterator[tuple[str, Mark]]:
+        """Yield the files in the order of their names, folder by folder; as many as there may be, however deep."""
+        left = self._max_files
+        folders = [""]
+        while folders:
+            prefix = folders.pop()
             try:
-                seen = entry.stat(follow_symlinks=False)
+                entries = sorted(os.scandir(os.path.join(self.root, prefix)), key=lambda entry: entry.name)
             except OSError:
                 continue
-            if stat.S_ISDIR(seen.st_mode):
-                yield from self._walk(entry.path, f"{prefix}{entry.name}/", budget)
-            elif stat.S_ISREG(seen.st_mode):
-                yield f"{prefix}{entry.name}", (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+            inner = []
+            for entry in entries[:left]:
+                try:
+                    seen = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                if stat.S_ISDIR(seen.st_mode):
+                    inner.append(f"{prefix}{entry.name}/")
+                elif stat.S_ISREG(seen.st_mode):
+                    yield f"{prefix}{entry.name}", (seen.st_ino, seen.st_mtime_ns, seen.st_size)
+            left -= len(entries[:left])
+            folders += reversed(inner)
 
     def open(self, name: str) -> int:
         """Open a regular file that is no link, or raise OSError."""
@@ -420,7 +424,7 @@ class Folder:
         finally:
             os.close(opened)
         if last:
-            self._known.update(each for each in self._walk(self.root, "") if each[0] == name)
+            self._known.update(each for each in self._walk() if each[0] == name)
 
 
 def _translate(root: str) -> None:
@@ -441,7 +445,7 @@ def _translate(root: str) -> None:
 
         return call
 
-    one = "open stat lstat listdir scandir mkdir rmdir remove unlink access chdir chmod utime truncate walk statvfs"
+    one = "open stat lstat listdir scandir mkdir rmdir remove unlink access chdir chmod utime truncate statvfs"
     for names, paths in ((one, 1), ("rename replace", 2)):
         for name in names.split():
             setattr(os, name, wrapped(getattr(os, name), paths))
@@ -462,10 +466,11 @@ def _translate(root: str) -> None:
 class Cells:
     """The guest's ``__main__``, and how a cell is run in it."""
 
-    def __init__(self, pipe: Pipe, output: Output, figures: Figures) -> None:
+    def __init__(self, pipe: Pipe, output: Output, figures: Figures, root: str) -> None:
         self._pipe = pipe
         self._output = output
         self._figures = figures
+        self._root = root
         self._count = 0
         self._is_running = False
         main = types.ModuleType("__main__")
@@ -533,7 +538,8 @@ class Cells:
             lines = traceback.format_exception(type(error), error, trace)
         except BaseException:
             lines = [f"{type(error).__name__}\n"]
-        self._output.write("stderr", "".join(lines).encode("utf-8", "backslashreplace"))
+        told = "".join(lines).replace(self._root, DATA)
+        self._output.write("stderr", told.encode("utf-8", "backslashreplace"))
         return "error"
 
 
@@ -549,7 +555,7 @@ class Worker:
         self._output = Output(pipe)
         self._figures = Figures(pipe, self._output)
         self._folder = Folder(setup["data"], setup["max_files"], setup["file_bytes"])
-        self._cells = Cells(pipe, self._output, self._figures)
+        self._cells = Cells(pipe, self._output, self._figures, setup["data"])
 
     def _reset_streams(self) -> None:
         """Give a cell streams that the one before did not close; ``exit()`` does."""
