@@ -43,6 +43,13 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
         "default_model": "llama",
         "run_lifetime_s": 60.0,
         "lease_s": 4.0,
+        "sandbox": "remote",
+        "sandbox_min_level": "vm",
+        "sandbox_remote": "unix:/run/sandbox.sock",
+        "sandbox_secret": "sixteen or more characters",
+        "sandbox_sessions": 3,
+        "sandbox_idle_s": 60.0,
+        "sandbox_timeout_s": 5.0,
     }
     assert {setting.name for setting in SERVICE_SETTINGS if not setting.is_table} == set(given)
     result = invoke(

@@ -116,6 +116,15 @@ def is_gone(process_id: int) -> bool:
     return not os.path.exists(f"/proc/{process_id}")
 
 
+def has_ended(process_id: int) -> bool:
+    """Whether a process runs no more, though whoever inherited it may not have looked yet."""
+    try:
+        with open(f"/proc/{process_id}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
 def memory_bytes() -> int:
     """What this process, the server's stand-in, has in memory."""
     with open("/proc/self/statm") as file:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.tools.code_interpreter.arena import SPEC, Arena, chunks, is_gone, run, worker_of
+from tests.tools.code_interpreter.arena import SPEC, Arena, chunks, has_ended, is_gone, run, worker_of
 
 from holdover.tools.code_interpreter import session as sessions
 from holdover.tools.code_interpreter.protocol import Done, Logs, SandboxError, SessionEnded
@@ -63,9 +63,9 @@ async def test_a_killed_server_leaves_no_process(arena: Arena, tmp_path: Path) -
         server.send_signal(signal.SIGKILL)
         server.wait()
         deadline = time.monotonic() + 2
-        while not is_gone(worker) and time.monotonic() < deadline:
+        while not has_ended(worker) and time.monotonic() < deadline:
             await asyncio.sleep(0)
-    assert is_gone(worker)
+    assert has_ended(worker)
 
 
 @on_a_jail

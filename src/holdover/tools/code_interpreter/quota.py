@@ -50,7 +50,8 @@ def _named(folder: str) -> Iterator[int]:
     folders = [folder]
     while folders:
         try:
-            entries = list(os.scandir(folders.pop()))
+            with os.scandir(folders.pop()) as found:
+                entries = list(found)
         except FileNotFoundError:
             continue
         except OSError:  # too deep for a path, or made such that nobody may read it
@@ -86,7 +87,7 @@ def _nameless(process_id: int, device: int) -> Iterator[int]:
 
 
 def remove(folder: str) -> None:
-    """Remove a folder that a guest has left; folders within folders are lifted out first, so that depth is no matter."""
+    """Remove a folder that a guest has left; folders within folders are lifted out first, depth is no matter then."""
     try:
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
