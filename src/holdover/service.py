@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -31,7 +31,9 @@ from .settings import SERVICE_SETTINGS, ServiceSettings, load_service_settings, 
 from .store.protocol import Store
 from .store.sqlite import SQLiteStore, inspect
 from .tools.code_interpreter.protocol import Level, ProbeReport, SandboxError
-from .tools.code_interpreter.selection import Wanted
+
+if TYPE_CHECKING:
+    from .tools.code_interpreter.selection import Wanted
 
 T = TypeVar("T")
 
@@ -183,6 +185,8 @@ def inspect_database(url: str) -> str:
 
 def wanted_sandbox(settings: ServiceSettings) -> Wanted:
     """Return what the settings say of the sandbox."""
+    from .tools.code_interpreter.selection import Wanted
+
     return Wanted(
         backend=settings.sandbox,
         minimum=msgspec.convert(settings.sandbox_min_level, Level | None),

@@ -66,6 +66,9 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
         ),
         *("--api-key", "sk-one", "--api-key", "sk-two,sk-three", "--allowed-host", "box.local"),
         *("--log-level", "DEBUG", "--drain-s", "2.5", "--max-runs", "7", "--run-lifetime-s", "60", "--lease-s", "4"),
+        *("--sandbox", "remote", "--sandbox-min-level", "VM", "--sandbox-remote", "unix:/run/sandbox.sock"),
+        *("--sandbox-secret", "sixteen or more characters", "--sandbox-sessions", "3"),
+        *("--sandbox-idle-s", "60", "--sandbox-timeout-s", "5"),
         *("--model-base-url", "http://127.0.0.1:9/v1/", "--model-api-key", "sk-four", "--model-timeout-s", "3"),
         *("--default-model", "llama"),
     )
