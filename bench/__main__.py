@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from . import calls, create, decoding, events, get, pages, relay, runs, search, start
+from . import calls, create, decoding, events, get, pages, relay, runs, sandbox, search, start
 from .goals import Measured
 from .report import FAIL, as_data, show, verdict
 from .rounds import Effort
@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[Effort], list[Measured]]] = {
     "runs": runs.measure,
     "relay": relay.measure,
     "search": search.measure,
+    "sandbox": sandbox.measure,
 }
 #: Takes an hour, and is measured only when it is named.
 ON_REQUEST = ("search",)

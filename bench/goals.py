@@ -104,5 +104,11 @@ GOALS: dict[str, Goal] = {
         ),
         Goal(name="stream_memory", what="memory of an idle open stream", must=25, aim=15, at_most=True, unit=" KB"),
         Goal(name="decode_events", what="decode a run's events, CPU; openai / holdover", must=30, aim=45),
+        Goal(name="sandbox_open", what="open a jail, run 1+1", must=300, aim=100, at_most=True, unit=" ms"),
+        Goal(name="sandbox_pool", what="the same, one being warm", must=100, aim=10, at_most=True, unit=" ms"),
+        Goal(name="sandbox_cell", what="run 1+1 in an open one", must=5, aim=1, at_most=True, unit=" ms"),
+        Goal(name="sandbox_plot", what="pandas, Matplotlib, PNG, loaded", must=600, aim=400, at_most=True, unit=" ms"),
+        Goal(name="sandbox_memory", what="a session with both loaded", must=120, aim=100, at_most=True, unit=" MB"),
+        Goal(name="sandbox_sessions", what="of 50 in turn, lost", must=0, aim=0, at_most=True, unit=""),
     )
 }

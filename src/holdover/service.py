@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -37,9 +38,13 @@ from .settings import DEFAULT_HOST, SERVICE_SETTINGS, ServiceSettings, load_serv
 from .store.blobs import FolderBlobs
 from .store.protocol import Blobs, Store
 from .store.sqlite import SQLiteStore, inspect
+from .tools.code_interpreter.protocol import Level, ProbeReport, SandboxError
 from .tools.file_search.citations import RunCitations
 from .tools.file_search.protocol import Embedder, Indexer, Reranker, Searcher
 from .wire.refusals import shortened
+
+if TYPE_CHECKING:
+    from .tools.code_interpreter.selection import Wanted
 
 T = TypeVar("T")
 
@@ -344,6 +349,73 @@ def inspect_database(url: str) -> str:
 
         return inspect_postgres(url)
     return inspect(database_path(url))
+
+
+# -------------------------------------------------------------------------------------------- sandbox
+
+
+def wanted_sandbox(settings: ServiceSettings) -> Wanted:
+    """Return what the settings say of the sandbox."""
+    from .tools.code_interpreter.selection import Wanted
+
+    return Wanted(
+        backend=settings.sandbox,
+        minimum=msgspec.convert(settings.sandbox_min_level, Level | None),
+        data_dir=settings.data_dir,
+        remote=settings.sandbox_remote,
+        secret=settings.sandbox_secret,
+    )
+
+
+def inspect_sandbox(settings: ServiceSettings) -> tuple[list[ProbeReport], str, str | None]:
+    """Try every sandbox that the settings allow.
+
+    Returns:
+        What came of each, a sentence on what code will run in, and what to do where it is nothing.
+    """
+    from .tools.code_interpreter import selection
+
+    return asyncio.run(selection.inspect(wanted_sandbox(settings)))
+
+
+def prepare_sandbox(folder: str) -> str:
+    """Install the sandbox's packages beneath a folder, if they are not there; return where they are.
+
+    Raises:
+        ConfigurationError: They cannot be installed.
+    """
+    from .tools.code_interpreter import environment
+
+    try:
+        return str(asyncio.run(environment.build(Path(folder))).packages)
+    except SandboxError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def serve_sandbox(settings: ServiceSettings, address: str, level: str | None, on_ready: Callable[[str], None]) -> None:
+    """Run sandboxes for a service elsewhere, until told to stop by SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: There is no sandbox here, no secret, or the address cannot be used.
+    """
+    from .tools.code_interpreter import remote
+
+    if not settings.sandbox_secret:
+        raise ConfigurationError("A runner needs the secret that it shares with the service: HOLDOVER_SANDBOX_SECRET.")
+    wanted = msgspec.structs.replace(wanted_sandbox(settings), backend="jail")
+    try:
+        asyncio.run(
+            remote.serve(
+                wanted,
+                address,
+                settings.sandbox_secret,
+                level=msgspec.convert(level, Level | None),
+                max_sessions=settings.sandbox_sessions,
+                on_ready=on_ready,
+            )
+        )
+    except SandboxError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 # --------------------------------------------------------------------------------------------- models

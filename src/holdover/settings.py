@@ -25,6 +25,8 @@ DEFAULT_TIMEOUT_S = 600.0
 SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 EMBEDDERS = ("minilm", "endpoint", "none")
+#: How strong a sandbox can be, the weakest first; `holdover.tools.code_interpreter.protocol` says the same.
+SANDBOX_LEVELS = ("landlock", "wasm", "namespaces", "gvisor", "vm")
 
 
 class Setting(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -106,6 +108,20 @@ def _log_level(text: Any) -> str:
     level = str(text).lower()
     if level not in LOG_LEVELS:
         raise ValueError(f"a log level is one of {', '.join(LOG_LEVELS)}")
+    return level
+
+
+def _sandbox(text: Any) -> str:
+    name = str(text).lower()
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise ValueError("a sandbox is auto, jail, remote, off, or the name that an installed package gives to its own")
+    return name
+
+
+def _sandbox_level(text: Any) -> str:
+    level = str(text).lower()
+    if level not in SANDBOX_LEVELS:
+        raise ValueError(f"a level is one of {', '.join(SANDBOX_LEVELS)}")
     return level
 
 
@@ -422,6 +438,51 @@ SERVICE_SETTINGS: tuple[Setting[Any], ...] = (
         parse=_count,
         summary="Child processes that read files at the same time.",
     ),
+    Setting(
+        name="sandbox",
+        environment=("HOLDOVER_SANDBOX",),
+        default="auto",
+        parse=_sandbox,
+        summary="What code runs in: auto, jail, remote, off, or a sandbox of an installed package (wasm).",
+    ),
+    Setting(
+        name="sandbox_min_level",
+        environment=("HOLDOVER_SANDBOX_MIN_LEVEL",),
+        parse=_sandbox_level,
+        summary="Weakest sandbox that may run code: landlock, wasm, namespaces, gvisor or vm.",
+    ),
+    Setting(
+        name="sandbox_remote",
+        environment=("HOLDOVER_SANDBOX_REMOTE",),
+        summary="Address of a runner, unix:/path or host:port.",
+    ),
+    Setting(
+        name="sandbox_secret",
+        environment=("HOLDOVER_SANDBOX_SECRET",),
+        secret=True,
+        summary="Secret that the service and its runner share.",
+    ),
+    Setting(
+        name="sandbox_sessions",
+        environment=("HOLDOVER_SANDBOX_SESSIONS",),
+        default=50,
+        parse=_count,
+        summary="How many sandboxes are open at once; the one least recently used makes room.",
+    ),
+    Setting(
+        name="sandbox_idle_s",
+        environment=("HOLDOVER_SANDBOX_IDLE_S",),
+        default=3600.0,
+        parse=_seconds,
+        summary="Seconds after which a sandbox that nobody uses is closed.",
+    ),
+    Setting(
+        name="sandbox_timeout_s",
+        environment=("HOLDOVER_SANDBOX_TIMEOUT_S",),
+        default=120.0,
+        parse=_seconds,
+        summary="Seconds that one execution of code may take.",
+    ),
 )
 
 #: Names the file that holds the settings; looked for in the working folder and the user's configuration otherwise.
@@ -473,6 +534,13 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     reranker_model: str | None = None
     search_cache_mb: int = 512
     file_readers: int = 2
+    sandbox: str = "auto"
+    sandbox_min_level: str | None = None
+    sandbox_remote: str | None = None
+    sandbox_secret: str | None = None
+    sandbox_sessions: int = 50
+    sandbox_idle_s: float = 3600.0
+    sandbox_timeout_s: float = 120.0
 
 
 # ------------------------------------------------------------------------------------------ resolving

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from bench import create, decoding, events, get, report, retrieval, runs, search
+from bench import create, decoding, events, get, report, retrieval, runs, sandbox, search
 from bench.goals import GOALS, Measured
 from bench.rounds import Effort, figure, ratio, take_turns
 
@@ -52,6 +52,13 @@ def test_a_figure_that_is_compared_with_nothing_has_its_unit() -> None:
 )
 def test_a_row_is_judged_by_its_goal(goal: str, came_to: float | None, verdict: str) -> None:
     assert report.verdict(Measured(goal=goal, ratio=came_to)) == verdict
+
+
+def test_a_sandbox_is_measured_or_skipped() -> None:
+    rows = sandbox.measure(ONE_ROUND)
+
+    assert [row.goal for row in rows] == list(sandbox.ROWS)
+    assert all(row.skipped or row.ratio is not None for row in rows)
 
 
 @pytest.mark.parametrize("measurement", [decoding, events, get, create, runs])

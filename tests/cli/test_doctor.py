@@ -42,7 +42,7 @@ def test_every_setting_is_shown_with_its_origin(holdover: Any, shared_url: str, 
 
 def test_all_is_well_beside_a_service(holdover: Any) -> None:
     found = checks(holdover("doctor", env={"HOLDOVER_DEFAULT_MODEL": "scripted"}))
-    assert list(found) == ["python", "packages", "service", "key", "data", "database", "models"]
+    assert list(found) == ["python", "packages", "service", "key", "data", "database", "sandbox", "models"]
     assert {each["remedy"] for each in found.values()} == {None}
 
 

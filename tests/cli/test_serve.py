@@ -44,6 +44,13 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
         "default_model": "llama",
         "run_lifetime_s": 60.0,
         "lease_s": 4.0,
+        "sandbox": "remote",
+        "sandbox_min_level": "vm",
+        "sandbox_remote": "unix:/run/sandbox.sock",
+        "sandbox_secret": "sixteen or more characters",
+        "sandbox_sessions": 3,
+        "sandbox_idle_s": 60.0,
+        "sandbox_timeout_s": 5.0,
     }
     assert {setting.name for setting in SERVICE_SETTINGS if not setting.is_table} == set(given)
     result = invoke(
@@ -60,6 +67,9 @@ def test_every_setting_has_a_flag(invoke: Any, served: list[ServiceSettings], tm
         ),
         *("--api-key", "sk-one", "--api-key", "sk-two,sk-three", "--allowed-host", "box.local"),
         *("--log-level", "DEBUG", "--drain-s", "2.5", "--max-runs", "7", "--run-lifetime-s", "60", "--lease-s", "4"),
+        *("--sandbox", "remote", "--sandbox-min-level", "VM", "--sandbox-remote", "unix:/run/sandbox.sock"),
+        *("--sandbox-secret", "sixteen or more characters", "--sandbox-sessions", "3"),
+        *("--sandbox-idle-s", "60", "--sandbox-timeout-s", "5"),
         *("--model-base-url", "http://127.0.0.1:9/v1/", "--model-api-key", "sk-four", "--model-timeout-s", "3"),
         *("--default-model", "llama", "--no-worker"),
     )

@@ -30,7 +30,7 @@ from holdover.settings import (
 from . import exit_codes
 from .connection import takes_client_options
 from .output import shows, write_hint, write_json, write_table
-from .serve import inspect_database, inspect_models
+from .serve import inspect_database, inspect_models, inspect_sandbox
 
 #: Long enough for any service that is well.
 TIMEOUT_S = 5.0
@@ -75,11 +75,14 @@ def doctor(config: str | None, timeout_s: float | None, as_json: bool, **flags: 
     except ConfigurationError as error:
         findings.append(Finding("settings", str(error), "Correct it, or leave it out."))
     findings += _check_address(client, timeout_s or TIMEOUT_S)
+    reports: list[Any] = []
     if service:
         findings += _check_data(service)
     if service and urlsplit(str(client["base_url"].value)).hostname in HERE:
         findings.append(Finding("models", *_look(inspect_models, load_service_settings(service), ANSWERING)))
-    _show({"service": service, "client": client}, findings, as_json)
+        reports, told, remedy = inspect_sandbox(service)
+        findings.append(Finding("sandbox", told, remedy))
+    _show({"service": service, "client": client}, findings, reports, as_json)
     is_well = all(each.remedy is None for each in findings)
     click.get_current_context().exit(exit_codes.OK if is_well else exit_codes.FAILURE)
 
@@ -173,7 +176,7 @@ def _check_folder(folder: str) -> str:
 # -------------------------------------------------------------------------------------------- showing
 
 
-def _show(settings: Mapping[str, Settings], findings: list[Finding], as_json: bool) -> None:
+def _show(settings: Mapping[str, Settings], findings: list[Finding], reports: list[Any], as_json: bool) -> None:
     rows = [(side, each) for side, resolved in settings.items() for each in resolved.values()]
     if as_json:
         write_json(
@@ -188,6 +191,7 @@ def _show(settings: Mapping[str, Settings], findings: list[Finding], as_json: bo
                     for side, each in rows
                 ],
                 "checks": findings,
+                "sandboxes": reports,
             }
         )
         return
@@ -197,8 +201,28 @@ def _show(settings: Mapping[str, Settings], findings: list[Finding], as_json: bo
     click.echo()
     write_table(("", ""), ((each.check, each.finding) for each in findings))
     click.echo()
+    if reports:
+        _show_attempts(reports)
+        click.echo()
     remedies: list[Any] = [each for each in findings if each.remedy]
     if remedies:
         write_table(("NEEDS ATTENTION", "WHAT TO DO"), ((each.check, each.remedy) for each in remedies))
     else:
         write_hint("All is well.")
+
+
+def _show_attempts(reports: list[Any]) -> None:
+    """Show what code tried in each sandbox, a row an attempt."""
+    names = dict.fromkeys(check.name for report in reports for check in report.checks)
+    columns = [{check.name: _came_to(check) for check in report.checks} for report in reports]
+    heads = (f"{report.backend}, {report.level}".upper() for report in reports)
+    write_table(
+        ("IN THE SANDBOX, CODE", *heads), ((name, *(each.get(name, "-") for each in columns)) for name in names)
+    )
+
+
+def _came_to(check: Any) -> str:
+    is_attempt = check.name not in ("starts", "runs code")
+    if check.passed:
+        return "stopped" if is_attempt else "yes"
+    return f"NOT STOPPED: {check.detail}" if is_attempt else f"no: {check.detail}"

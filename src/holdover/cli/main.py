@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "vector-stores": "holdover.cli.vector_stores:vector_stores",
     "models": "holdover.cli.models:models",
     "api": "holdover.cli.api:api",
+    "sandbox": "holdover.cli.sandbox:sandbox",
     "doctor": "holdover.cli.doctor:doctor",
     "completion": "holdover.cli.completion:completion",
 }

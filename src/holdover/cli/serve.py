@@ -13,6 +13,7 @@ from holdover import __version__
 from holdover.settings import (
     FILE_VARIABLE,
     SERVICE_SETTINGS,
+    Resolved,
     ServiceSettings,
     Setting,
     load_service_settings,
@@ -178,3 +179,38 @@ def pull_weights(data_dir: str, source: str | None) -> tuple[str, bool, str | No
     from holdover import service
 
     return service.pull_weights(data_dir, source, output=2)
+
+
+def inspect_sandbox(settings: Mapping[str, Resolved]) -> tuple[list[Any], str, str | None]:
+    """Return what came of trying each sandbox, what code will run in, and what to do where it is nothing.
+
+    A report has ``backend``, ``level``, ``passed``, and ``checks`` with ``name``, ``passed`` and ``detail``.
+    """
+    from holdover import service
+
+    reports, told, remedy = service.inspect_sandbox(load_service_settings(settings))
+    return list(reports), told, remedy
+
+
+def prepare_sandbox(folder: str) -> str:
+    """Install the sandbox's packages; return where they are.
+
+    Raises:
+        ConfigurationError: They cannot be installed.
+    """
+    from holdover import service
+
+    return service.prepare_sandbox(folder)
+
+
+def serve_sandbox(
+    settings: Mapping[str, Resolved], address: str, level: str | None, on_ready: Callable[[str], None]
+) -> None:
+    """Run code for a service elsewhere, until told to stop.
+
+    Raises:
+        ConfigurationError: It cannot be done here; the message says what to change.
+    """
+    from holdover import service
+
+    service.serve_sandbox(load_service_settings(settings), address, level, on_ready)

@@ -1,1 +1,1 @@
-"""What a run may act with: file search, the code interpreter. Each is a folder with its protocol at its head."""
+"""What the service does itself when a model asks for it: running code, and looking things up."""
