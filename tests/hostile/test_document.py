@@ -26,7 +26,7 @@ DOCUMENT = schemathesis.openapi.from_dict(openapi_document(__version__), config=
 #: Requests that are made to each operation.
 MAX_EXAMPLES = 60
 
-INTEGERS = ("max_num_results", "max_chunk_size_tokens", "chunk_overlap_tokens", "days")
+INTEGERS = ("max_num_results", "max_chunk_size_tokens", "chunk_overlap_tokens", "bytes", "seconds", "days")
 
 #: Nobody is asked for a key here, so nothing can be said of ignoring it.
 CHECKS = [
@@ -102,10 +102,11 @@ def test_what_the_document_says_is_so(
 
 
 def _is_as_no_schema_can_say(body: Any) -> bool:
-    """Whether a body keeps the three rules that are beyond JSON Schema.
+    """Whether a body keeps the four rules that are beyond JSON Schema, or beyond what makes requests of it.
 
     Chunks share at most half of their tokens: a schema cannot compare two numbers.
     An integer is written as one: to a schema `1.0` is the same.
+    An upload has each of its parts once: what makes lists of things that differ puts NUL in them.
     A message says something: the hosted API's words for one that does not are not those for a text that is too short.
     """
     if isinstance(body, list):
@@ -113,6 +114,8 @@ def _is_as_no_schema_can_say(body: Any) -> bool:
     if not isinstance(body, dict):
         return True
     if any(isinstance(body.get(name), float) for name in INTEGERS):
+        return False
+    if len(set(body.get("part_ids", ()))) < len(body.get("part_ids", ())):
         return False
     if "max_chunk_size_tokens" in body and body["chunk_overlap_tokens"] > body["max_chunk_size_tokens"] // 2:
         return False

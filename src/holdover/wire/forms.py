@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from . import refusals
-from .strict import from_plain
+from .strict import from_plain, parse_json
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ _ESCAPED = re.compile("|".join(_ESCAPES))
 
 
 def decode_form(pairs: list[tuple[str, str]], record: type[T]) -> T:
-    """Decode the text fields of a form strictly; ``name[key]`` is a member of ``name``.
+    """Decode the text fields of a form strictly; ``name[key]`` is a member of ``name``, which may be JSON as well.
 
     Raises:
         Refused: With the hosted text, ``param`` and ``code`` of the first fault found.
@@ -60,7 +60,9 @@ def _numbered(plain: dict[str, Any], node: Any) -> dict[str, Any]:
 def _number(value: Any, node: Any) -> Any:
     if isinstance(node, msgspec.inspect.UnionType):
         node = next((each for each in node.types if not isinstance(each, msgspec.inspect.NoneType)), None)
-    if isinstance(node, msgspec.inspect.StructType) and isinstance(value, dict):
+    if isinstance(node, msgspec.inspect.StructType):
+        if isinstance(value, str):
+            return parse_json(value.encode()) if value.startswith("{") else value
         return _numbered(value, node)
     if isinstance(node, msgspec.inspect.IntType) and isinstance(value, str) and _INTEGER.match(value):
         return int(value)

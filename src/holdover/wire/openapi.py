@@ -152,7 +152,7 @@ def _reference(record: Any) -> dict[str, Any]:
 
 #: Ids and lists of ids, by the name of their field, and the kind of object that each refers to.
 _IDS = {"file_id": "file"}
-_ID_LISTS = {"file_ids": "file", "vector_store_ids": "vector_store"}
+_ID_LISTS = {"file_ids": "file", "vector_store_ids": "vector_store", "part_ids": "upload_part"}
 
 
 def _described(schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:

@@ -365,8 +365,6 @@ def _check_parts(body: CompleteUpload) -> None:
     if len(set(body.part_ids)) < len(body.part_ids):
         repeated = next(each for index, each in enumerate(body.part_ids) if each in body.part_ids[:index])
         raise refusals.repeated_parameter(f"part_ids[{body.part_ids.index(repeated)}]")
-    if body.md5 and not re.fullmatch(r"[0-9a-fA-F]{32}", body.md5):
-        raise refusals.string_off_pattern("md5", "^[0-9a-fA-F]{32}$")
 
 
 def _check_message_query(query: MessageQuery) -> None:

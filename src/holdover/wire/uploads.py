@@ -19,6 +19,8 @@ MAX_PARTS = 10_000
 #: An upload that is not completed within an hour expires.
 LIFETIME_S = 60 * 60
 
+#: In hexadecimal. The look-ahead refuses a newline that ``$`` would let pass in Python.
+MD5 = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{32}(?!\n)$")]
 UploadStatus = Literal["pending", "completed", "cancelled", "expired"]
 
 
@@ -65,7 +67,7 @@ class CompleteUpload(Record, frozen=True, kw_only=True):
     """Body of completeUpload: the parts in the order of the file, and what the MD5 of the whole must be."""
 
     part_ids: Annotated[list[str], Meta(min_length=1, max_length=MAX_PARTS)]
-    md5: str | None | UnsetType = UNSET
+    md5: MD5 | None | UnsetType = UNSET
 
 
 class CancelUpload(Record, frozen=True, kw_only=True):

@@ -34,6 +34,8 @@ class ASGITransport:
                 await self._app(conversation.scope, conversation.receive, conversation.send)
         except TimeoutError as error:
             raise _late() from error
+        if conversation.failure is not None:
+            raise conversation.failure
         return Response(conversation.status or 500, conversation.headers, b"".join(conversation.parts))
 
     async def stream(self, request: Request) -> AsyncIncoming:
@@ -104,6 +106,7 @@ class _Conversation:
         is_complete: Whether the application has said all.
         has_news: Set when the application has sent something.
         parts: What came of the body and was not taken yet.
+        failure: Why the request could not be read to its end; to the application, its caller has left.
     """
 
     def __init__(self, request: Request) -> None:
@@ -128,6 +131,7 @@ class _Conversation:
             "server": None,
         }
         self.status = 0
+        self.failure: Exception | None = None
         self.headers: dict[str, str] = {}
         self.parts: list[bytes] = []
         self.is_complete = False
@@ -137,7 +141,11 @@ class _Conversation:
 
     async def receive(self) -> Mapping[str, Any]:
         if not self._was_read:
-            block = await self._next_block()
+            try:
+                block = await self._next_block()
+            except Exception as error:
+                self.failure = error
+                return {"type": "http.disconnect"}
             self._left -= len(block)
             self._was_read = self._left <= 0
             return {"type": "http.request", "body": block, "more_body": not self._was_read}
