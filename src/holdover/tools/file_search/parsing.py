@@ -84,7 +84,7 @@ class Parsers:
     async def _start(self) -> _Child:
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-c", _SERVE.format(path=sys.path)),
+                *(sys.executable, "-I", "-c", _SERVE.format(path=list(map(os.path.abspath, sys.path)))),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,

@@ -31,7 +31,7 @@ CANDIDATES = 200
 LOOKED_AT = 50
 #: What vectors may take in memory, in bytes.
 CACHE_BYTES = 512 * 1024 * 1024
-#: Words of a question that count; more are no question.
+#: So much of a question counts; what is longer is none.
 MAX_QUERY_CHARACTERS = 10_000
 
 
@@ -97,7 +97,8 @@ class HybridSearcher:
         by_query = [found[at : at + len(listed)] for at in range(0, len(found), max(1, len(listed)))]
         order = ranks.best_first(ranks.fuse(part for each in by_query for part in _rankings(each, ranking)))
         files = {file.indexed: (store_id, file) for store_id, each in listed.items() for file in each}
-        best = await self._read(order[: max(limit, LOOKED_AT)])
+        is_picked = ranking.score_threshold > 0 or (self._reranker is not None and ranking.ranker != "none")
+        best = await self._read(order[: max(limit, LOOKED_AT if is_picked else 0)])
         # A file that was indexed after the list was read is not in it, and one that went is not read any more.
         best = [passage for passage in best if passage.indexed in files]
         scores = [_score(passage, asked, by_query, ranking) for passage in best]

@@ -86,14 +86,15 @@ class VectorCache:
     def __init__(self, store: ChunkStore, limit_bytes: int) -> None:
         self._store = store
         self._limit_bytes = limit_bytes
-        self._matrices: OrderedDict[str, Matrix] = OrderedDict()
+        #: By store, the last used one last, with the indexings that it was last brought up to.
+        self._matrices: OrderedDict[str, tuple[Sequence[int], Matrix]] = OrderedDict()
         # One that nobody holds is forgotten.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def bytes(self) -> int:
         """What the matrices take."""
-        return sum(each.bytes for each in self._matrices.values())
+        return sum(matrix.bytes for _, matrix in self._matrices.values())
 
     async def matrices(self, store_id: str, indexed: Sequence[int], dimensions: int) -> AsyncIterator[Matrix]:
         """Yield the vectors of these indexings of a vector store: in one matrix if they fit, in parts otherwise.
@@ -113,7 +114,10 @@ class VectorCache:
         """Bring a matrix up to date and return it; ``None`` if it is too large."""
         import numpy as np
 
-        matrix = self._matrices.pop(store_id, None)
+        had, matrix = self._matrices.pop(store_id, ((), None))
+        if matrix is not None and had == indexed and matrix.vectors.shape[1] == dimensions:
+            self._matrices[store_id] = had, matrix
+            return matrix
         wanted = np.asarray(indexed, np.int64)
         parts: list[Matrix] = []
         if matrix is not None and matrix.vectors.shape[1] == dimensions:
@@ -121,7 +125,7 @@ class VectorCache:
             if not stays.all():
                 matrix = Matrix(matrix.vectors[stays], matrix.chunks[stays], matrix.indexed[stays])
             parts.append(matrix)
-        # A file without chunks has no row here and is asked for each time: there are few.
+        # A file without chunks has no row here and is asked for again: there are few.
         have = np.unique(parts[0].indexed) if parts else np.zeros(0, np.int64)
         new = wanted[~_is_in(wanted, have)].tolist()
         for at in range(0, len(new), PORTION):
@@ -131,7 +135,7 @@ class VectorCache:
         if not parts:
             return _matrix([], dimensions)
         matrix = parts[0] if len(parts) == 1 else await asyncio.to_thread(_joined, parts)
-        self._matrices[store_id] = matrix
+        self._matrices[store_id] = indexed, matrix
         while self.bytes > self._limit_bytes:
             self._matrices.popitem(last=False)
         return matrix
