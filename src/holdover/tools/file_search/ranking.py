@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-#: How little the first places of a ranking are preferred to the next: 1 / (K + place). Tuned on SciFact's train split.
+#: How little the first places of a ranking are preferred to the next: 1 / (K + place). From SciFact's train split.
 K = 20
 
 
