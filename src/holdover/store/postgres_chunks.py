@@ -145,7 +145,8 @@ async def match_words(
     total = await fetch_value(connection, COUNT_CHUNKS, store=store)
 
     def rarity(count: int) -> float:  # as BM25 has it
-        return math.log1p(max(0, total - count + 0.5) / (count + 0.5))
+        # Chunks that are gone and yet to be swept are counted, too: there may be more of them than there are chunks.
+        return math.log1p(max(0.5, total - count + 0.5) / (count + 0.5))
 
     weights = [rarity(count) for count, _ in chosen]
     most = sum(weights) + sum(rarity(0) for count, _ in counted if not count)
