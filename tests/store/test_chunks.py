@@ -211,3 +211,12 @@ def test_the_rarest_words_choose_when_there_are_too_many() -> None:
     assert words.rarest([(9_000, "b"), (0, "none"), (5, "a"), (20_000, "c")]) == [(5, "a"), (9_000, "b")]
     assert words.rarest([(20_000, "c")]) == [(20_000, "c")]
     assert words.rarest([(0, "none")]) == []
+
+
+async def test_a_score_is_the_part_of_the_most_that_the_words_could_score(filled: Store) -> None:
+    async def best(text: str) -> float:
+        return (await filled.match_words("vs_one", text, limit=1))[0][1]
+
+    whole, with_one_missing = await best("harbour"), await best("harbour lighthouse")
+    assert 0 < with_one_missing < whole <= 1
+    assert await best("harbour harbour") == pytest.approx(whole)

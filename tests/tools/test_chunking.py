@@ -103,8 +103,8 @@ def test_a_chunk_that_is_seen_whole_is_its_own_window() -> None:
     assert chunking.merge_windows(vectors, spans, spans) is vectors
 
 
-def test_a_vector_of_a_chunk_is_the_mean_of_its_windows_by_what_they_share() -> None:
+def test_a_vector_of_a_chunk_is_the_mean_of_its_windows_by_the_root_of_what_they_share() -> None:
     windows = [Span(0, 200), Span(200, 400), Span(400, 500)]
     merged = chunking.merge_windows(np.eye(3, dtype=np.float32), windows, [Span(0, 400), Span(200, 500)])
     assert merged[0] == pytest.approx(np.array([1, 1, 0]) / np.sqrt(2))
-    assert merged[1] == pytest.approx(np.array([0, 2, 1]) / np.sqrt(5))
+    assert merged[1] == pytest.approx(np.array([0, np.sqrt(2), 1]) / np.sqrt(3))

@@ -137,19 +137,28 @@ async def match_words(
 ) -> list[tuple[int, float]]:
     store = await fetch_value(connection, STORE, id=store_id)
     words = " ".join(query_words(text, store)) if store is not None else ""
-    counted = await fetch_rows(connection, COUNT_WORDS, words=words, limit=MAX_POSTINGS + 1)
-    chosen = rarest((found, f"'{stem}'") for stem, found in counted)
+    stems = await fetch_rows(connection, COUNT_WORDS, words=words, limit=MAX_POSTINGS + 1)
+    counted = [(found, f"'{stem}'") for stem, found in stems]
+    chosen = rarest(counted)
     if not chosen:
         return []
     total = await fetch_value(connection, COUNT_CHUNKS, store=store)
+
+    def rarity(count: int) -> float:  # as BM25 has it
+        # Chunks that are gone and yet to be swept are counted, too: there may be more of them than there are chunks.
+        return math.log1p(max(0.5, total - count + 0.5) / (count + 0.5))
+
+    weights = [rarity(count) for count, _ in chosen]
+    most = sum(weights) + sum(rarity(0) for count, _ in counted if not count)
     asked: dict[str, Any] = {
         "each": [stem for _, stem in chosen],
-        "weights": [math.log1p(max(0, total - found + 0.5) / (found + 0.5)) for found, _ in chosen],  # as BM25 does
+        "weights": weights,
         "any": " | ".join(stem for _, stem in chosen),
         "limit": limit,
         "indexed": list(indexed or ()),
     }
-    return [(id_, float(rank)) for id_, rank in await fetch_rows(connection, MATCH[indexed is not None], **asked)]
+    rows = await fetch_rows(connection, MATCH[indexed is not None], **asked)
+    return [(chunk, min(1.0, float(rank) / most)) for chunk, rank in rows]
 
 
 async def passages(connection: Connection, chunks: Sequence[int]) -> list[Passage]:

@@ -709,8 +709,8 @@ class Store(Protocol):
     ) -> Sequence[tuple[int, float]]:
         """Return the chunks that have words of a text, the best first: their numbers and scores.
 
-        The scores of one answer can be compared with each other only. With ``indexed``, only chunks of these indexings
-        are ranked.
+        A score is the part, 0..1, that a chunk has of the most that these words could score, rare ones weighing more.
+        With ``indexed``, only chunks of these indexings are ranked.
         """
 
     async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:

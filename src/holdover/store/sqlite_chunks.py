@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,9 @@ T = TypeVar("T")
 #: Searches that read at the same time; others wait. They take milliseconds, too long for the event loop.
 READERS = 2
 
+#: What ``bm25`` gives a word at the most, in units of its rarity: its k1 is 1.2.
+BM25_MOST = 2.2
+
 _statements = load_statements("sqlite", "chunks.sql")
 
 STORE = _statements["store"]
@@ -58,6 +62,7 @@ SWEPT = _statements["swept"]
 FILES = _statements["files"]
 VECTORS = _statements["vectors"]
 COUNT_WORD = _statements["count_word"]
+COUNT_CHUNKS = _statements["count_chunks"]
 MATCH = {chosen: for_case(_statements["match"], chosen=chosen) for chosen in (True, False)}
 PASSAGES = _statements["passages"]
 TEXT = _statements["text"]
@@ -185,11 +190,19 @@ def match_words(
 ) -> list[tuple[int, float]]:
     store = _store(connection, store_id)
     words = query_words(text, store) if store is not None else []
-    chosen = rarest((_count(connection, f'"{word}"'), f'"{word}"') for word in words)
+    counted = [(_count(connection, f'"{word}"'), f'"{word}"') for word in words]
+    chosen = rarest(counted)
     if not chosen:
         return []
     asked = {"words": " OR ".join(word for _, word in chosen), "limit": limit, "indexed": _json(list(indexed or ()))}
-    return connection.execute(MATCH[indexed is not None], asked).fetchall()
+    # What is nowhere would be rare: a chunk that has all words but this one has not all.
+    weights = [count for count, _ in counted if not count] + [count for count, _ in chosen]
+    total = connection.execute(COUNT_CHUNKS).fetchone()[0]
+    most = BM25_MOST * sum(
+        max(1e-6, math.log((total - count + 0.5) / (count + 0.5))) for count in weights if count < total
+    )
+    rows = connection.execute(MATCH[indexed is not None], asked)
+    return [(chunk, min(1.0, score / most) if most > 0 else 0.0) for chunk, score in rows]
 
 
 def _count(connection: sqlite3.Connection, word: str) -> int:

@@ -131,9 +131,18 @@ def _request_body(operation: Operation, schemas: dict[str, Any]) -> dict[str, An
         }
         return {"required": True, "content": {"multipart/form-data": {"schema": form, "encoding": deep}}}
     return {
-        "required": any(field.required for field in msgspec.structs.fields(operation.body)),
+        "required": _needs_body(operation.body),
         "content": {"application/json": {"schema": _reference(operation.body)}},
     }
+
+
+#: Of these two a body has one, where it has them at all.
+ONE_OF = {"file_ids", "files"}
+
+
+def _needs_body(body: Any) -> bool:
+    fields = msgspec.structs.fields(body)
+    return any(field.required for field in fields) or {field.encode_name for field in fields} >= ONE_OF
 
 
 def _path_parameter(operation: Operation, name: str) -> dict[str, Any]:
@@ -174,8 +183,8 @@ def _described(schema: dict[str, Any], *, is_request: bool) -> dict[str, Any]:
         some = {"type": "array", "minItems": 1}
         both = {"vector_store_ids": some, "vector_stores": some}
         strict["not"] = {"properties": both, "required": list(both)}
-    if {"file_ids", "files"} <= properties.keys():
-        strict["oneOf"] = [{"required": ["file_ids"]}, {"required": ["files"]}]
+    if properties.keys() >= ONE_OF:
+        strict["oneOf"] = [{"required": [name]} for name in sorted(ONE_OF)]
     return strict
 
 

@@ -11,6 +11,7 @@ covers. With the default sizes a window serves two chunks, which halves the work
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,10 @@ def make_chunks(text: Tokenized, spans: Sequence[Span]) -> list[Chunk]:
 
 
 def merge_windows(vectors: Vectors, windows: Sequence[Span], chunks: Sequence[Span]) -> Vectors:
-    """Return a vector for each chunk, of length 1: the mean of its windows', each weighed by how much it shares.
+    """Return a vector for each chunk, of length 1: the mean of its windows', those that share less weighing less.
+
+    A window of half the length says less than another, but more than half: measured, the root of what it shares is
+    better than that, and both are better than equal weights.
 
     Args:
         vectors: Of the windows, float32 of shape ``(windows, dimensions)``.
@@ -95,7 +99,7 @@ def merge_windows(vectors: Vectors, windows: Sequence[Span], chunks: Sequence[Sp
             shared = min(window.beyond, chunk.beyond) - max(window.first, chunk.first)
             if shared <= 0:
                 break
-            merged[row] += shared * vectors[number]
+            merged[row] += math.sqrt(shared) * vectors[number]
     lengths = np.linalg.norm(merged, axis=1, keepdims=True)
     np.divide(merged, lengths, out=merged, where=lengths > 0)
     return merged

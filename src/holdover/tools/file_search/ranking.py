@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
-#: How little the first places of a ranking are preferred to the next: 1 / (K + place). Tuned on SciFact's train split.
+#: How little the first places of a ranking are preferred to the next: 1 / (K + place). From SciFact's train split.
 K = 20
-
-_WORD = re.compile(r"[^\W_]+")
-#: Letters that two words have to share at the beginning to count as forms of one.
-_STEM = 5
 
 
 def fuse(rankings: Iterable[tuple[float, Sequence[int]]]) -> dict[int, float]:
@@ -32,22 +27,12 @@ def best_first(scores: dict[int, float]) -> list[int]:
     return sorted(scores, key=lambda each: (-scores[each], each))
 
 
-def words_of(text: str) -> frozenset[str]:
-    """Return the beginnings of the words of a text: enough to tell which of a question's it has."""
-    return frozenset(word[:_STEM] for word in _WORD.findall(text.lower()))
-
-
-def share_of_words(query: frozenset[str], passage: frozenset[str]) -> float:
-    """Return which part of a question's words a passage has, 0..1."""
-    return len(query & passage) / len(query) if query else 0.0
-
-
 def relevance(*, nearness: float | None, words: float, embedding_weight: float, text_weight: float) -> float:
-    """Return the score of a chunk, 0..1: how near it is in meaning and which part of the words it has, by weight.
+    """Return the score of a chunk, 0..1: how near it is in meaning and how much of the words it has, by weight.
 
     Args:
         nearness: The cosine of question and chunk; ``None`` where the chunk has no vector.
-        words: From `share_of_words`.
+        words: Which part it has of the most that its words could score.
     """
     if nearness is None:
         return words

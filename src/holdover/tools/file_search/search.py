@@ -36,12 +36,19 @@ MAX_QUERY_CHARACTERS = 10_000
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What a question found in one vector store: chunks with cosines and with scores of words, the best first."""
+    """What a question found in one vector store.
 
-    near: list[tuple[int, float]]
+    Attributes:
+        near: The nearest chunks with their cosines, the nearest first.
+        worded: Chunks that have its words, the best first, each with its share of the most they could score.
+        cosines: Of all of these chunks that have a vector.
+        shares: Of those that have words.
+    """
+
+    near: Sequence[tuple[int, float]]
     worded: Sequence[tuple[int, float]]
-    #: Cosines of all of these chunks that have a vector.
     cosines: dict[int, float]
+    shares: dict[int, float]
 
 
 class HybridSearcher:
@@ -75,7 +82,7 @@ class HybridSearcher:
         ranking: Ranking,
         accepts: Accepts | None = None,
     ) -> list[Hit]:
-        """See `Searcher.search`. The score is `ranks.relevance`, or the reranker's; the order is that of the fusion."""
+        """See `Searcher.search`. The fusion picks what is looked at; the order is that of the scores."""
         asked = [query[:MAX_QUERY_CHARACTERS] for query in dict.fromkeys(queries) if query.strip()]
         if not asked:
             return []
@@ -96,18 +103,18 @@ class HybridSearcher:
             embedding.add_done_callback(lambda done: done.cancelled() or done.exception())
         by_query = [found[at : at + len(listed)] for at in range(0, len(found), max(1, len(listed)))]
         order = ranks.best_first(ranks.fuse(part for each in by_query for part in _rankings(each, ranking)))
-        files = {file.indexed: (store_id, file) for store_id, each in listed.items() for file in each}
-        is_picked = ranking.score_threshold > 0 or (self._reranker is not None and ranking.ranker != "none")
-        best = await self._read(order[: max(limit, LOOKED_AT if is_picked else 0)])
-        # A file that was indexed after the list was read is not in it, and one that went is not read any more.
-        best = [passage for passage in best if passage.indexed in files]
-        scores = [_score(passage, asked, by_query, ranking) for passage in best]
+        scores = {chunk: _score(chunk, by_query, ranking) for chunk in order[:LOOKED_AT]}
+        order = ranks.best_first(scores)
         if self._reranker is not None and ranking.ranker != "none":
-            best, scores = await self._rerank(self._reranker, asked, best, scores)
+            best, scores = await self._rerank(self._reranker, asked, await self._read(order), scores)
+        else:
+            best = await self._read(order[:limit])
+        files = {file.indexed: (store_id, file) for store_id, each in listed.items() for file in each}
+        # A file that was indexed after the list was read is not in it.
         hits = [
-            _hit(*files[passage.indexed], passage, score)
-            for passage, score in zip(best, scores, strict=True)
-            if score >= ranking.score_threshold
+            _hit(*files[passage.indexed], passage, scores[passage.chunk])
+            for passage in best
+            if passage.indexed in files and scores[passage.chunk] >= ranking.score_threshold
         ]
         return hits[:limit]
 
@@ -127,7 +134,7 @@ class HybridSearcher:
     ) -> _Found:
         accepted = None if accepts is None else [file.indexed for file in files if accepts(file.attributes)]
         if not files or accepted == []:
-            return _Found([], [], {})
+            return _Found([], [], {}, {})
         words = self._words(store_id, query, accepted) if ranking.text_weight > 0 else _nothing()
         worded, (vector, near) = await asyncio.gather(words, self._meaning(store_id, files, embedding, accepted))
         cosines = dict(near)
@@ -135,7 +142,7 @@ class HybridSearcher:
         if rest and vector is not None:
             async for matrix in self._matrices(store_id, files, len(vector)):
                 cosines |= matrix.cosines(vector, rest)
-        return _Found(near, worded, cosines)
+        return _Found(near, worded, cosines, dict(worded))
 
     async def _words(self, store_id: str, query: str, accepted: Sequence[int] | None) -> Sequence[tuple[int, float]]:
         return await self._store.match_words(store_id, query, limit=CANDIDATES, indexed=accepted)
@@ -171,18 +178,19 @@ class HybridSearcher:
         return [read[chunk] for chunk in chunks if chunk in read]
 
     async def _rerank(
-        self, reranker: Reranker, queries: Sequence[str], passages: list[Passage], scores: list[float]
-    ) -> tuple[list[Passage], list[float]]:
+        self, reranker: Reranker, queries: Sequence[str], passages: list[Passage], scores: dict[int, float]
+    ) -> tuple[list[Passage], dict[int, float]]:
         """Return passages by what the reranker makes of them; as they were, where it fails: they are an answer, too."""
+        if not passages:
+            return passages, scores
         try:
             texts = [passage.text for passage in passages]
-            each = await asyncio.gather(*(reranker.rerank(query, texts) for query in queries)) if texts else []
+            each = await asyncio.gather(*(reranker.rerank(query, texts) for query in queries))
         except InternalServerError as error:
             telemetry.emit("search.rerank_failure", error=error)
             return passages, scores
-        best = [max(values) for values in zip(*each, strict=True)]
-        order = sorted(range(len(passages)), key=lambda at: -best[at])
-        return [passages[at] for at in order], [best[at] for at in order]
+        best = {passage.chunk: max(values) for passage, *values in zip(passages, *each, strict=True)}
+        return sorted(passages, key=lambda passage: -best[passage.chunk]), best
 
 
 def _rankings(found: Sequence[_Found], ranking: Ranking) -> list[tuple[float, list[int]]]:
@@ -195,17 +203,18 @@ def _rankings(found: Sequence[_Found], ranking: Ranking) -> list[tuple[float, li
     ]
 
 
-def _score(passage: Passage, queries: Sequence[str], found: Sequence[Sequence[_Found]], ranking: Ranking) -> float:
+def _score(chunk: int, found: Sequence[Sequence[_Found]], ranking: Ranking) -> float:
     """Return how well a chunk fits the question that it fits best."""
-    words = ranks.words_of(passage.text)
     return max(
         ranks.relevance(
-            nearness=next((each.cosines[passage.chunk] for each in stores if passage.chunk in each.cosines), None),
-            words=ranks.share_of_words(ranks.words_of(query), words),
+            nearness=each.cosines.get(chunk),
+            words=each.shares.get(chunk, 0.0),
             embedding_weight=ranking.embedding_weight,
             text_weight=ranking.text_weight,
         )
-        for query, stores in zip(queries, found, strict=True)
+        for stores in found
+        for each in stores
+        if chunk in each.cosines or chunk in each.shares
     )
 
 

@@ -68,11 +68,11 @@ FROM unnest(tsvector_to_array(to_tsvector('english', :words))) AS stem
 SELECT coalesce(sum(chunks), 0) FROM indexed_files WHERE store = :store
 
 -- name: match
--- ts_rank of one word grows with how often it occurs, ever more slowly, and falls with the logarithm of the length (1);
--- how rare the word is, which it does not know, is given as its weight.
+-- ts_rank of one word grows with how often it occurs, ever more slowly, up to 1; how rare the word is, which it does not
+-- know, is given as its weight.
 SELECT id, rank FROM (
     SELECT chunks.id, (
-        SELECT sum(weight * ts_rank(chunks.words, word::tsquery, 1))
+        SELECT sum(weight * ts_rank('{1, 1, 1, 1}', chunks.words, word::tsquery))
         FROM unnest(:each::text[], :weights::float8[]) AS asked (word, weight)
     ) AS rank
     FROM chunks

@@ -14,6 +14,8 @@ CREATE TABLE indexed_files (
     UNIQUE (store, file_id)
 );
 
+CREATE INDEX indexed_files_by_size ON indexed_files (chunks);
+
 -- The id is the number of the indexing and, in its last 20 bits, that of the chunk in the file: a file's chunks lie
 -- together and need no index.
 CREATE TABLE chunks (

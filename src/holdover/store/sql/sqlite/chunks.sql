@@ -56,6 +56,10 @@ ORDER BY indexed
 -- name: count_word
 SELECT count(*) FROM (SELECT 1 FROM chunk_words WHERE chunk_words MATCH :word LIMIT :limit)
 
+-- name: count_chunks
+-- Of all vector stores: so FTS5 counts, too.
+SELECT coalesce(sum(chunks), 0) FROM indexed_files
+
 -- name: match
 -- Those of indexings that are gone and not yet swept are passed over here: they are not to take the place of others.
 SELECT rowid, -bm25(chunk_words) FROM chunk_words
