@@ -27,6 +27,7 @@ EVENTS: dict[str, str] = {
     "run.failure": "run_id, error: a run could not be driven on for a reason of the service's own.",
     "search.rerank_failure": "error: the reranker could not be asked; results stay as they were.",
     "upstream.failure": "error: what was passed on could not be answered.",
+    "sandbox.failure": "run_id, error: code could not be run, or a file not be put where it runs.",
     "sandbox.open": "seconds, is_warm: a sandbox was opened; a warm one was waiting.",
     "sandbox.end": "reason, seconds: a sandbox was closed (idle, evicted, crashed, forgotten, stopped), so old.",
     "store.commit": "jobs, seconds: one transaction was made durable.",

@@ -547,6 +547,8 @@ class Driver:
             raise Interrupted(self._interruption)
 
     def _publish(self, frames: bytes, count: int) -> None:
+        if not count:
+            return
         if self._draft:
             self._draft.hold(frames, count)
         else:

@@ -121,7 +121,7 @@ class CodeInterpreter:
         try:
             await session.put(name, self._blobs.read(digest))
         except SandboxError as error:
-            telemetry.emit("sandbox.failure", run_id="", error=error)
+            telemetry.emit("sandbox.failure", run_id=file_id, error=error)
             return False
         folder.given[file_id] = name
         return True

@@ -282,7 +282,7 @@ class Outlet:
 
     def write(self, data: bytes) -> bool:
         cycle = self._cycle
-        if not cycle.disconnected:
+        if data and not cycle.disconnected:  # an empty chunk would be the end
             head, self._head = self._head, b""
             cycle.transport.write(b"%b%x\r\n%b\r\n" % (head, len(data), data))
         return not cycle.flow.write_paused
