@@ -100,9 +100,9 @@ def test_a_tree_of_any_depth_is_measured_and_removed(tmp_path: Path) -> None:
     top = tmp_path / "session"
     top.mkdir()
     folder = os.open(top, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=folder)
-        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+    for _ in range(1200):
+        os.mkdir("deep", dir_fd=folder)
+        inner = os.open("deep", os.O_RDONLY, dir_fd=folder)
         os.close(folder)
         folder = inner
     os.close(os.open("file", os.O_CREAT, dir_fd=folder))
