@@ -255,6 +255,25 @@ async def test_threads_that_a_cell_leaves_stand_still_between_cells(arena: Arena
     await session.close()
 
 
+@on_a_jail
+async def test_a_thread_that_goes_on_printing_hurts_no_later_cell(arena: Arena) -> None:
+    session = await arena.open()
+    await run(
+        session,
+        """
+        import threading
+        def talk():
+            while True: print("talk " * 2000)
+        threading.Thread(target=talk, daemon=True).start()
+        """,
+    )
+    for each in range(5):
+        outcome = await run(session, f"kept = {each}")
+        assert outcome.status == "ok"
+    assert (await run(session, "import sys; kept")).status == "ok"
+    await session.close()
+
+
 def _wait_until_it_stands(stat: Path) -> str:
     deadline = time.monotonic() + 5
     while (state := stat.read_text().split()[2]) != "T" and time.monotonic() < deadline:

@@ -232,6 +232,8 @@ class Execution:
             if count % FRAMES_A_TURN == 0:
                 await asyncio.sleep(0)
             reply, body = await self._guest.receive()
+            if reply.id < self._id and isinstance(reply, LogsReply | ImageReply):
+                continue  # of a thread that an earlier cell left behind
             if reply.id != self._id:
                 raise FrameError(f"a reply to request {reply.id}")
             event: Logs | Image | Found | None = None
