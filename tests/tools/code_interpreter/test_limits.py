@@ -100,9 +100,9 @@ def test_a_tree_of_any_depth_is_measured_and_removed(tmp_path: Path) -> None:
     top = tmp_path / "session"
     top.mkdir()
     folder = os.open(top, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("d", dir_fd=folder)
-        inner = os.open("d", os.O_RDONLY, dir_fd=folder)
+    for _ in range(1200):
+        os.mkdir("deep", dir_fd=folder)
+        inner = os.open("deep", os.O_RDONLY, dir_fd=folder)
         os.close(folder)
         folder = inner
     os.close(os.open("file", os.O_CREAT, dir_fd=folder))
@@ -252,6 +252,25 @@ async def test_threads_that_a_cell_leaves_stand_still_between_cells(arena: Arena
         pass
     assert stat.read_text().split()[13:15] == used
     assert int((await run(session, "turns")).text) > 0
+    await session.close()
+
+
+@on_a_jail
+async def test_a_thread_that_goes_on_printing_hurts_no_later_cell(arena: Arena) -> None:
+    session = await arena.open()
+    await run(
+        session,
+        """
+        import threading
+        def talk():
+            while True: print("talk " * 2000)
+        threading.Thread(target=talk, daemon=True).start()
+        """,
+    )
+    for each in range(5):
+        outcome = await run(session, f"kept = {each}")
+        assert outcome.status == "ok"
+    assert (await run(session, "import sys; kept")).status == "ok"
     await session.close()
 
 

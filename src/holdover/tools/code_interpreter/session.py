@@ -107,6 +107,7 @@ class GuestSession:
                         found.append(event)
                     else:
                         yield event
+            await self._guest.rest(True)  # a disk that is too full is found before anything on it is told of
             for each in found:
                 yield File(clean_path(each.name), each.size, each.sha256, lambda each=each: self._read(each))  # type: ignore[misc]
             if self.is_alive:
@@ -231,6 +232,8 @@ class Execution:
             if count % FRAMES_A_TURN == 0:
                 await asyncio.sleep(0)
             reply, body = await self._guest.receive()
+            if reply.id < self._id and isinstance(reply, LogsReply | ImageReply):
+                continue  # of a thread that an earlier cell left behind
             if reply.id != self._id:
                 raise FrameError(f"a reply to request {reply.id}")
             event: Logs | Image | Found | None = None
@@ -311,14 +314,10 @@ class Execution:
             duration_ms=round((time.monotonic() - self._started) * 1000),
             is_truncated=self._is_truncated or (self._finished is not None and self._finished.is_truncated),
             is_alive=end is None,
-            message=message if end is None or self.is_finished else f"{message} {RESET}",
+            message=message if end is None else f"{message} {RESET}".strip(),
         )
 
     def _outcome(self, end: End | None) -> tuple[Status, str]:
-        if self._finished is not None:
-            if self._stopped is not None and self._finished.status != "ok":
-                return self._stopped, STOPPED[self._stopped].format(self._limit_s)
-            return self._finished.status, ""
         if end is not None and end.reason == "disk":
             return (
                 "killed",
@@ -326,6 +325,10 @@ class Execution:
             )
         if end is not None and end.reason == "oom":
             return "oom", "The memory was used up."
+        if self._finished is not None:
+            if self._stopped is not None and self._finished.status != "ok":
+                return self._stopped, STOPPED[self._stopped].format(self._limit_s)
+            return self._finished.status, ""
         if self._broken:
             return "killed", f"The execution was ended: {self._broken}."
         if self._stopped is not None:

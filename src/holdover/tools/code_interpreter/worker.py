@@ -555,13 +555,18 @@ class Worker:
         self._output = Output(pipe)
         self._figures = Figures(pipe, self._output)
         self._folder = Folder(setup["data"], setup["max_files"], setup["file_bytes"])
+        self._streams: list[tuple[io.TextIOWrapper, io.TextIOWrapper, io.TextIOWrapper]] = []
         self._cells = Cells(pipe, self._output, self._figures, setup["data"])
 
     def _reset_streams(self) -> None:
-        """Give a cell streams that the one before did not close; ``exit()`` does."""
-        sys.stdin = io.TextIOWrapper(io.BytesIO())
-        sys.stdout = _text_stream(self._output, "stdout", 1)
-        sys.stderr = _text_stream(self._output, "stderr", 2)
+        """Give a cell streams that the one before neither closed nor replaced; ``exit()`` closes its input.
+
+        Streams are kept for ever: Python crashes where one goes while a thread prints to it.
+        """
+        if not self._streams or any(stream.closed for stream in self._streams[-1]):
+            out, err = _text_stream(self._output, "stdout", 1), _text_stream(self._output, "stderr", 2)
+            self._streams.append((io.TextIOWrapper(io.BytesIO()), out, err))
+        sys.stdin, sys.stdout, sys.stderr = self._streams[-1]
 
     def serve(self) -> None:
         self._cells.listen()
