@@ -28,6 +28,7 @@ import uvloop
 from holdover.engine.objects import Engine, EventStream
 from holdover.models.catalog import Catalog, Names
 from holdover.models.protocol import CallChunk, Chunk, FinishChunk, ModelRequest, TextChunk, ToolTurn, UsageChunk
+from holdover.store.blobs import FolderBlobs
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.assistants import CreateAssistant
 from holdover.wire.messages import CreateMessage
@@ -195,7 +196,8 @@ async def answer_orders(database: str) -> None:
     """For every kind and number on standard input make that many runs of that kind, and say what one took."""
     store = await _open(database)
     model = InstantModel()
-    engine = Engine(store, Catalog(Names(), lambda target: model, own={"instant": model}))
+    models = Catalog(Names(), lambda target: model, own={"instant": model})
+    engine = Engine(store, models, FolderBlobs(None))
     await engine.start()
     runs = Runs(engine)
     await runs.prepare()

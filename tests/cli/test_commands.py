@@ -21,7 +21,7 @@ from holdover.wire.pages import PageQuery
 from holdover.wire.threads import CreateThread, ModifyThread
 
 #: The nouns that the table of operations knows.
-GROUPS = {operation.group for operation in OPERATIONS}
+GROUPS = {operation.group.replace("_", "-") for operation in OPERATIONS}
 #: What a noun's group has besides operations.
 BESIDE = {"models pull"}
 
@@ -44,7 +44,7 @@ def parameters(words: str) -> set[str]:
 
 def test_every_operation_has_its_command() -> None:
     of_operations = {words for words, _ in commands() if words.partition(" ")[0] in GROUPS} - BESIDE
-    assert of_operations == {f"{each.group} {each.command}" for each in OPERATIONS}
+    assert of_operations == {f"{each.group.replace('_', '-')} {each.command}" for each in OPERATIONS}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from holdover.models.compatible_embedder import CompatibleEmbedder
 from holdover.models.compatible_reranker import CompatibleReranker
 from holdover.models.embedding import read_checked
 from holdover.models.upstream import Upstream
+from holdover.service import UpstreamTransport
 
 
 class Stub:
@@ -28,7 +29,7 @@ class Stub:
         self.keys: list[str | None] = []
         self.pauses: list[float] = []
         self.url = ""
-        self.upstream = Upstream()
+        self.upstream = Upstream(UpstreamTransport())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.bodies.append(body := await request.json())

@@ -284,9 +284,9 @@ async def test_a_head_has_no_body_and_a_method_that_shows_headers_is_refused(
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/files",
-        "/v1/uploads/upload_1/parts",
-        "/v1/vector_stores",
+        "/v1/files/file-1/nothing",
+        "/v1/uploads/upload_1/nothing",
+        "/v1/vector_stores/vs_1/nothing",
         "/v1/assistants/asst_1/files",
         "/v1/threads/thread_1/nothing",
         "/v1/models/a/b",
@@ -632,7 +632,7 @@ async def test_a_connection_is_used_again_after_every_kind_of_answer(upstream: U
     def several() -> list[int]:
         with talk.conversation(service) as conversation:
             statuses = []
-            for path in ("/v1/responses", "/v1/models", "/v1/files", "/v1/responses"):
+            for path in ("/v1/responses", "/v1/models", "/v1/threads/nothing/nothing", "/v1/responses"):
                 conversation.say(talk.request("GET", path))
                 statuses.append(conversation.hear().status)
             return statuses

@@ -99,7 +99,7 @@ async def test_an_answer_begins_though_its_stream_has_nothing_to_say_yet() -> No
     await asyncio.sleep(0)
     assert outlet.said == ["head"]
     channel.publish(b"event", 1)
-    channel.end_leg(is_over=True)
+    channel.end_leg()
     await pouring
     assert outlet.said == ["head", b"event" + DONE, "end"]
 

@@ -19,6 +19,7 @@ def logging_to_stderr(level: str) -> Iterator[None]:
     logging.basicConfig(
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what is wrong with a form, its sender is told
     logging.getLogger("uvicorn").setLevel(logging.DEBUG if level == "debug" else logging.ERROR)
     requests = RequestLog(sys.stderr)
     stop = telemetry.attach("server.request", requests) if level in ("debug", "info") else lambda: None
