@@ -357,8 +357,7 @@ def interrupt(dialog: Any, said: str) -> None:
         dialog.read_until(said.rpartition("\n")[0].rpartition("\n")[2] + "\n")
         if "one" in said:
             dialog.read_until("one two")
-        dialog.type(CTRL_C)
-        if "Cancelling" in dialog.read_until("Ctrl-C again leaves.\n"):
+        if "Cancelling" in dialog.read_until("Ctrl-C again leaves.\n", pressing=CTRL_C):
             return
         dialog.read_until("> ")
 
