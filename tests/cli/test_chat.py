@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -350,23 +351,27 @@ def test_a_person_may_say_what_a_call_comes_to(chat: Chat, client: package.Clien
 # -------------------------------------------------------------------------------------------- Ctrl-C
 
 
-def interrupt(dialog: Any, said: str) -> None:
-    """Say something and press Ctrl-C while it is answered; one that comes before the line was taken drops the line."""
-    while True:
-        dialog.type(said)
-        dialog.read_until(said.rpartition("\n")[0].rpartition("\n")[2] + "\n")
-        if "one" in said:
-            dialog.read_until("one two")
-        if "Cancelling" in dialog.read_until("Ctrl-C again leaves.\n", pressing=CTRL_C):
-            return
-        dialog.read_until("> ")
+def newest_thread(client: package.Client) -> str | None:
+    threads = client.list_threads(limit=1).data
+    return threads[0].id if threads else None
+
+
+def interrupt(dialog: Any, client: package.Client, said: str) -> None:
+    """Say something and press Ctrl-C once it is being answered: one that comes before belongs to the prompt."""
+    before = newest_thread(client)
+    dialog.type(said)
+    deadline = time.monotonic() + 20
+    while (thread_id := newest_thread(client)) in (None, before) or not client.list_runs(str(thread_id)).data:
+        assert time.monotonic() < deadline, "no run was begun"
+    dialog.type(CTRL_C)
+    dialog.read_until("Cancelling; Ctrl-C again leaves.\n")
 
 
 @pytest.mark.parametrize("said", ["!say one two\n!hang", "!hang"])
 def test_ctrl_c_cancels_the_run_and_the_conversation_goes_on(chat: Chat, client: package.Client, said: str) -> None:
     dialog = chat()
     dialog.read_until("> ")
-    interrupt(dialog, f'"""{said}"""\n')
+    interrupt(dialog, client, f'"""{said}"""\n')
     dialog.read_until("holdover: The run is cancelled.\n> ")
     dialog.type("hello\n")
     dialog.read_until("You said: hello\n> ")
@@ -376,10 +381,10 @@ def test_ctrl_c_cancels_the_run_and_the_conversation_goes_on(chat: Chat, client:
     assert statuses == ["cancelled", "completed"]
 
 
-def test_ctrl_c_twice_leaves(chat: Chat) -> None:
+def test_ctrl_c_twice_leaves(chat: Chat, client: package.Client) -> None:
     dialog = chat()
     dialog.read_until("> ")
-    interrupt(dialog, "!hang\n")
+    interrupt(dialog, client, "!hang\n")
     dialog.type(CTRL_C)
     assert dialog.end() == 130
 
@@ -396,9 +401,13 @@ def test_ctrl_c_twice_leaves_a_service_that_says_nothing(chat: Chat, start_servi
     started = start_service()
     dialog = chat("--base-url", started.base_url)
     dialog.read_until("> ")
+    dialog.type('"""!say one\n!hang"""\n')
+    dialog.read_until('!hang"""\n')
+    dialog.read_until("one")  # it is being answered
     started.process.send_signal(signal.SIGSTOP)
     try:
-        interrupt(dialog, "hello\n")
+        dialog.type(CTRL_C)
+        dialog.read_until("Cancelling; Ctrl-C again leaves.\n")
         dialog.type(CTRL_C)
         assert dialog.end() == 130
     finally:
