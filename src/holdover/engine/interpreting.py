@@ -30,6 +30,8 @@ from .lifecycle import state_of
 
 #: What files that code made are for.
 PURPOSE = "assistants_output"
+#: In how many of a thread's runs, the newest first, files are looked for that code made before its sandbox was lost.
+RUNS = 50
 #: One of them may have so many bytes; the sandbox's own limit is lower.
 LIMIT_BYTES = 512 * 1024 * 1024
 
@@ -139,18 +141,12 @@ class CodeInterpreter:
 
     async def _made_before(self, run: Run) -> Mapping[str, str]:
         """Return the files that code made in this thread before: the newest run that has any knows them all."""
-        after: str | None = None
-        while True:
-            page = await self._store.page(
-                "run", limit=20, ascending=False, after=after, before=None, owner=run.thread_id
-            )
-            for run_id in page.ids:
-                row = await self._store.change_run(run_id, lambda row: None)
-                if row is not None and (files := state_of(row.row.extra).files):
-                    return files
-            if not page.has_more:
-                return {}
-            after = page.ids[-1]
+        page = await self._store.page("run", limit=RUNS, ascending=False, after=None, before=None, owner=run.thread_id)
+        for run_id in page.ids:
+            found = await self._store.change_run(run_id, lambda row: None, durable=False)
+            if found is not None and (files := state_of(found.row.extra).files):
+                return files
+        return {}
 
     # ------------------------------------------------------------------------------------ what comes out
 
