@@ -42,19 +42,19 @@ def test_every_setting_is_shown_with_its_origin(holdover: Any, shared_url: str, 
 
 def test_all_is_well_beside_a_service(holdover: Any) -> None:
     found = checks(holdover("doctor", env={"HOLDOVER_DEFAULT_MODEL": "scripted"}))
-    assert list(found) == ["python", "packages", "service", "key", "data", "database", "sandbox", "models"]
+    assert list(found) == ["python", "packages", "service", "key", "data", "database", "models", "sandbox"]
     assert {each["remedy"] for each in found.values()} == {None}
 
 
 def test_who_answers_is_told(holdover: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "is_available", lambda data_dir: False)
+    monkeypatch.setattr(service.models, "is_available", lambda data_dir: False)
     nobody = checks(holdover("doctor"))["models"]
     assert nobody["finding"] == "Nobody answers for 'gpt-4o', nor for other names that are not set up."
     assert "holdover models pull" in str(nobody["remedy"])
     upstream = {"HOLDOVER_MODEL_BASE_URL": "http://127.0.0.1:11434/v1"}
     finding = checks(holdover("doctor", env=upstream))["models"]["finding"]
     assert finding == "'gpt-4o' is answered by 'gpt-4o' of http://127.0.0.1:11434/v1."
-    monkeypatch.setattr(service, "is_available", lambda data_dir: True)
+    monkeypatch.setattr(service.models, "is_available", lambda data_dir: True)
     assert checks(holdover("doctor"))["models"]["finding"] == "'gpt-4o' is answered by 'local' of this service."
 
 

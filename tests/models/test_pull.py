@@ -182,7 +182,7 @@ def test_the_command_says_where_the_weights_are_and_what_comes_next(
     assert result.exit_code == 0
     assert result.stdout == f"{tmp_path / 'data' / 'models' / FILE} is in its place.\n"
     assert "holdover serve" in result.stderr
-    monkeypatch.setattr(service, "is_available", lambda data_dir: False)
+    monkeypatch.setattr(service.models, "is_available", lambda data_dir: False)
     again = call("--from", str(brought))
     assert again.stdout.endswith("was there already.\n")
     assert 'pip install "holdover[local]"' in again.stderr
