@@ -52,7 +52,7 @@ class Store(Protocol):
 
     async def create(
         self,
-        objects: Sequence[NewObject],
+        new: Sequence[NewObject],
         *,
         reply: bytes,
         requires: Sequence[Reference] = (),
@@ -255,7 +255,7 @@ class Store(Protocol):
         With ``indexed``, only chunks of these indexings are ranked.
         """
 
-    async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]:
+    async def passages(self, numbers: Sequence[int]) -> Sequence[Passage]:
         """Return chunks by their numbers, in any order; those that are gone are left out."""
 
     async def indexed_text(self, store_id: str, file_id: str) -> str | None:
