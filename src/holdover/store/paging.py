@@ -1,4 +1,4 @@
-"""How a page becomes a range scan: pure, and the same for every database."""
+"""How a page becomes a range scan, and rows a page: pure, and the same for every database."""
 
 from __future__ import annotations
 

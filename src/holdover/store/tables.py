@@ -21,8 +21,11 @@ TABLES: dict[Kind, str] = {
     "batch": "file_batches",
 }
 
-#: By the kinds whose objects name files (`FILE_USERS`): the table that says which.
-FILE_USES: dict[Kind, str] = {"assistant": "assistant_files", "thread": "thread_files"}
+#: Kinds of which something has bytes, or is to have.
+FILE_KINDS: tuple[Kind, ...] = ("file", "upload", "upload_part")
+
+#: By kinds whose objects name files (`FILE_USERS`): the table that says which.
+FILES_OF: dict[Kind, str] = {"assistant": "assistant_files", "thread": "thread_files"}
 
 #: What the place of a deleted object is found by, where that is not its id: files are in many vector stores.
 PLACES: dict[Kind, str] = {"vector_store_file": ":owner || '/' || :id"}

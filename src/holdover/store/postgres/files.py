@@ -12,12 +12,9 @@ from typing import Literal
 from ..protocol import FILE_USERS, KINDS, OWNERS, Kind, NewObject, Part, TooLate, UploadChange, UploadRow
 from ..rows import columns_of
 from ..statements import for_case, load_statements
-from ..tables import APPLICATION_ID, FILE_USES, TABLES
+from ..tables import APPLICATION_ID, FILE_KINDS, FILES_OF, TABLES
 from . import objects
 from .query import Connection, Query, fetch_rows, fetch_value
-
-#: What has bytes, or is to have.
-FILE_KINDS: tuple[Kind, ...] = ("file", "upload", "upload_part")
 
 _statements = load_statements("postgres", "files.sql")
 
@@ -30,7 +27,7 @@ def _insert(kind: Kind) -> Query:
 INSERT = {kind: _insert(kind) for kind in FILE_KINDS}
 EXPIRED = {kind: Query(_statements["expired"].format(table=TABLES[kind])) for kind in FILE_KINDS}
 USERS_OF_FILE = {
-    kind: Query(_statements["users_of_file"].format(table=TABLES[kind], users=FILE_USES[kind])) for kind in FILE_USERS
+    kind: Query(_statements["users_of_file"].format(table=TABLES[kind], users=FILES_OF[kind])) for kind in FILE_USERS
 }
 FILE = Query(_statements["file"])
 LOCK_FILE = Query(_statements["lock_file"])

@@ -22,7 +22,7 @@ from ..protocol import (
 )
 from ..rows import columns_of
 from ..statements import for_case, load_statements
-from ..tables import APPLICATION_ID, FILE_USES, TABLES, place
+from ..tables import APPLICATION_ID, FILES_OF, TABLES, place
 from .database import transaction
 from .query import Connection, Query, fetch_rows, fetch_value, storable
 
@@ -42,7 +42,7 @@ def _for_each_kind(name: str, **cases: bool) -> dict[Kind, Query]:
 
 
 def _for_file_users(name: str) -> dict[Kind, Query]:
-    return {kind: Query(_statements[name].format(users=FILE_USES[kind])) for kind in FILE_USERS}
+    return {kind: Query(_statements[name].format(users=FILES_OF[kind])) for kind in FILE_USERS}
 
 
 GET = _for_each_kind("get", locked=False)

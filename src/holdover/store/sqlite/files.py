@@ -11,18 +11,17 @@ import msgspec
 from ..protocol import FILE_USERS, OWNERS, Kind, NewObject, Part, TooLate, UploadChange, UploadRow
 from ..rows import columns_of
 from ..statements import for_case, load_statements
-from ..tables import FILE_USES, TABLES
+from ..tables import FILE_KINDS, FILES_OF, TABLES
 from . import objects
-
-#: What has bytes, or is to have.
-KINDS: tuple[Kind, ...] = ("file", "upload", "upload_part")
 
 _statements = load_statements("sqlite", "files.sql")
 
-INSERT = {kind: for_case(_statements["insert_file"], owned=kind in OWNERS).format(table=TABLES[kind]) for kind in KINDS}
-EXPIRED = {kind: _statements["expired"].format(table=TABLES[kind]) for kind in KINDS}
+INSERT = {
+    kind: for_case(_statements["insert_file"], owned=kind in OWNERS).format(table=TABLES[kind]) for kind in FILE_KINDS
+}
+EXPIRED = {kind: _statements["expired"].format(table=TABLES[kind]) for kind in FILE_KINDS}
 USERS_OF_FILE = {
-    kind: _statements["users_of_file"].format(table=TABLES[kind], users=FILE_USES[kind]) for kind in FILE_USERS
+    kind: _statements["users_of_file"].format(table=TABLES[kind], users=FILES_OF[kind]) for kind in FILE_USERS
 }
 FILE = _statements["file"]
 UPLOAD = _statements["upload"]

@@ -25,7 +25,7 @@ from ..protocol import (
 )
 from ..rows import columns_of
 from ..statements import for_case, load_statements
-from ..tables import FILE_USES, TABLES, place
+from ..tables import FILES_OF, TABLES, place
 
 _statements = load_statements("sqlite", "objects.sql")
 
@@ -38,7 +38,7 @@ def _for_each_kind(name: str) -> dict[Kind, str]:
 
 
 def _for_file_users(name: str) -> dict[Kind, str]:
-    return {kind: _statements[name].format(users=FILE_USES[kind]) for kind in FILE_USERS}
+    return {kind: _statements[name].format(users=FILES_OF[kind]) for kind in FILE_USERS}
 
 
 GET = _for_each_kind("get")

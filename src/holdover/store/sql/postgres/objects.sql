@@ -1,7 +1,7 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name, {number} its number among
 -- locks; lines that begin with [owned] are for kinds whose objects have an owner, those with [run], [purpose], [batch]
 -- and [status] for lists of these only, those with [locked] for reading what is then changed, others for all.
--- {place} is what a deleted object's place is found by.
+-- {place} is what a deleted object's place is found by, {users} the table that says who names files.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id

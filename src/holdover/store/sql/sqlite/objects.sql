@@ -1,6 +1,6 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name; lines that begin with
 -- [owned] are for kinds whose objects have an owner, those with [run], [purpose], [batch] and [status] for lists of these
--- only, others for all. {place} is what a deleted object's place is found by.
+-- only, others for all. {place} is what a deleted object's place is found by, {users} the table that says who names files.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
