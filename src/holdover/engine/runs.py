@@ -124,7 +124,7 @@ class RunOperations(ThreadOperations, RunAttaching):
             run,
             [*added],
             requires=[Reference("thread", thread_id), *files_of(additional)],
-            on_thread=await self._attaching(thread_id, additional, run.created_at),
+            on_thread=await self._equipping(thread_id, additional, run.created_at),
             streams=is_streamed(body),
             shows_found=shows_found,
             operation=f"create_run {thread_id}",
