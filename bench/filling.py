@@ -8,7 +8,8 @@ import random
 import sqlite3
 from pathlib import Path
 
-from holdover.store.sqlite import INSERT, SQLiteStore
+from holdover.store.sqlite import SQLiteStore
+from holdover.store.sqlite.objects import INSERT
 
 from .documents import document
 

@@ -174,7 +174,7 @@ def _fill_with_chunks(database: Path, store_id: str, texts: list[str]) -> None:
 
     from holdover.models.minilm import DIMENSIONS, MiniLM
     from holdover.store.protocol import NewChunk, NewIndexedFile
-    from holdover.store.sqlite_chunks import index_file
+    from holdover.store.sqlite.chunks import index_file
 
     chance, directions = random.Random(1), np.random.default_rng(1)
     words = [text.split() for text in texts]

@@ -168,7 +168,7 @@ async def _sqlite(folder: Path) -> AsyncIterator[World]:
     store = await SQLiteStore.open(str(folder / "holdover.db"))
 
     async def tell(statement: str) -> None:
-        await store._writer.run(lambda connection: connection.execute(statement) and None)
+        await store._database.write(lambda connection: connection.execute(statement) and None)
 
     async def same() -> Store:
         return store

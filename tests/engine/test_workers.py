@@ -171,7 +171,7 @@ async def test_a_worker_whose_loop_is_blocked_for_longer_than_its_lease_does_no_
             may_go_on.wait(20)
             yield (TextChunk("too long"),)
 
-    url = shared_world.store._url  # type: ignore[attr-defined]
+    url = shared_world.store._database.url  # type: ignore[attr-defined]
 
     async def be_blocked() -> None:
         store = await PostgresStore.open(url)

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from tests.store.objects import add
 
-from holdover.store import postgres_chunks, sqlite_chunks, words
+from holdover.store import words
 from holdover.store.postgres import PostgresStore
+from holdover.store.postgres import chunks as postgres_chunks
 from holdover.store.protocol import MissingReference, NewChunk, NewIndexedFile, Store
 from holdover.store.sqlite import SQLiteStore
+from holdover.store.sqlite import chunks as sqlite_chunks
 
 STORES = ("vs_one", "vs_two")
 
@@ -20,10 +22,10 @@ STORES = ("vs_one", "vs_two")
 async def carry_out(store: Any, name: str, *arguments: Any) -> None:
     """Call one of the functions that write, in a transaction."""
     if isinstance(store, SQLiteStore):
-        await store._writer.run(lambda connection: getattr(sqlite_chunks, name)(connection, *arguments))
+        await store._database.write(lambda connection: getattr(sqlite_chunks, name)(connection, *arguments))
     else:
         assert isinstance(store, PostgresStore)
-        await store._write(lambda connection: getattr(postgres_chunks, name)(connection, *arguments))
+        await store._database.write(lambda connection: getattr(postgres_chunks, name)(connection, *arguments))
 
 
 def file(file_id: str = "file-a", **attributes: Any) -> NewIndexedFile:
@@ -193,7 +195,7 @@ async def test_any_text_can_be_indexed_found_and_removed(store: Store, text: str
     assert await store.sweep_chunks(10) == 1
     assert await found(store, question) == []
     if isinstance(store, SQLiteStore):
-        await store._writer.run(
+        await store._database.write(
             lambda connection: connection.execute("INSERT INTO chunk_words (chunk_words) VALUES ('integrity-check')")
         )
 

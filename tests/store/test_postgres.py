@@ -17,8 +17,8 @@ import pytest
 from tests import postgres as servers
 
 from holdover.errors import ConfigurationError, InternalServerError
-from holdover.store import postgres
-from holdover.store.postgres import PostgresStore, inspect
+from holdover.store.postgres import PostgresStore, database, inspect, objects, runs
+from holdover.store.postgres.query import Query, fetch_value
 from holdover.store.protocol import (
     Lease,
     MissingReference,
@@ -56,8 +56,8 @@ async def stores(url: str) -> AsyncIterator[tuple[PostgresStore, PostgresStore]]
 def begun_again(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     """Errors for whose sake the stores began something again, or thought of it."""
     errors: list[Exception] = []
-    is_passing = postgres._is_passing
-    monkeypatch.setattr(postgres, "_is_passing", lambda error: errors.append(error) or is_passing(error))
+    is_passing = database._is_passing
+    monkeypatch.setattr(database, "_is_passing", lambda error: errors.append(error) or is_passing(error))
     return errors
 
 
@@ -238,7 +238,7 @@ async def test_an_ascending_list_waits_for_those_that_were_given_an_earlier_plac
 ) -> None:
     early = await asyncpg.connect(url)
     await early.execute("BEGIN")
-    await postgres._insert(early, new("asst_early"))
+    await objects.insert(early, new("asst_early"))
     await add(stores[0], "asst_late")
     listing = asyncio.create_task(listed(stores[1]))
     waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -321,16 +321,18 @@ async def test_what_the_database_breaks_off_is_begun_again(
 
         async def work(connection: Any) -> None:
             nonlocal met
-            await postgres._value(connection, postgres.REPLACE["assistant"], id=first, document=first.encode())
+            await fetch_value(connection, objects.REPLACE["assistant"], id=first, document=first.encode())
             if not met:
                 met = True
                 await both.wait()
-            await postgres._value(connection, postgres.REPLACE["assistant"], id=second, document=first.encode())
+            await fetch_value(connection, objects.REPLACE["assistant"], id=second, document=first.encode())
 
         return work
 
     await add(store, "asst_a", "asst_b")
-    await asyncio.gather(store._write(crosswise("asst_a", "asst_b")), store._write(crosswise("asst_b", "asst_a")))
+    await asyncio.gather(
+        store._database.write(crosswise("asst_a", "asst_b")), store._database.write(crosswise("asst_b", "asst_a"))
+    )
     first, second = (await page(store)).documents
     assert first == second
     assert [type(each) for each in begun_again] == [asyncpg.DeadlockDetectedError]
@@ -354,10 +356,10 @@ async def test_lists_and_searches_are_read_by_an_index_and_never_counted_off(
     # So that the answer does not depend on how little there is in the tables.
     for each in ("seqscan", "sort", "bitmapscan"):
         await connection.execute(f"SET enable_{each} = off")
-    given = {"low": 1, "high": 9, "limit": 1, "owner": "a", "run_id": "a", "key": "a", "value": "b", "id": "a"}
+    given = {"low": 1, "high": 9, "limit": 1, "owner": "a", "run": "a", "key": "a", "value": "b", "id": "a"}
     given |= {"purpose": "batch", "batch": "vsfb_a", "status": "failed"}
 
-    async def plan(query: postgres.Query) -> str:
+    async def plan(query: Query) -> str:
         arguments = query.arguments(given | {"keys": [], "values": []})
         return "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query.sql}", *arguments))
 
@@ -372,14 +374,14 @@ async def test_lists_and_searches_are_read_by_an_index_and_never_counted_off(
             ("vector_store_file", (), "vector_store_files_by_owner"),
             ("vector_store_file", ("batch",), "vector_store_files_by_batch"),
         ):
-            assert index in await plan(postgres._scan(kind, upwards, frozenset(of)))
-        labelled = await plan(postgres.SCAN_LABELLED[upwards])
+            assert index in await plan(objects.scan(kind, upwards, frozenset(of)))
+        labelled = await plan(objects.SCAN_LABELLED[upwards])
         assert "thread_labels_pkey" in labelled
         assert "Sort" not in labelled
     await connection.execute("SET enable_sort = on")
-    for query in (postgres.CLAIM, postgres.IS_CLAIMABLE, postgres.DUE):
+    for query in (runs.CLAIM, runs.IS_CLAIMABLE, runs.DUE):
         assert "active_runs" in await plan(query)
-    assert "one_active_run" in await plan(postgres.ACTIVE_RUN)
+    assert "one_active_run" in await plan(runs.ACTIVE_RUN)
     await connection.close()
 
 
@@ -387,7 +389,7 @@ async def test_lists_and_searches_are_read_by_an_index_and_never_counted_off(
 
 
 async def test_the_time_is_the_databases() -> None:
-    clock = postgres._Clock()
+    clock = database.Clock()
     clock.learn(1000.0, time.monotonic())
     assert clock.now() == pytest.approx(1000.0, abs=0.5)
     clock.learn(1000.0, time.monotonic() - 60)
@@ -417,8 +419,8 @@ async def test_what_lost_its_connection_is_begun_again_on_another(
 
         return work
 
-    assert await store._read(lost_once()) == 2
-    assert await store._write(lost_once()) == 2
+    assert await store._database.read(lost_once()) == 2
+    assert await store._database.write(lost_once()) == 2
     assert len(begun_again) == 2
 
 
@@ -441,10 +443,10 @@ async def test_what_was_lost_while_it_was_committed_is_not_written_twice(
     async def work(connection: Any) -> None:
         nonlocal tried
         tried += 1
-        await postgres._insert(connection, new("thread_a", kind="thread"))
+        await objects.insert(connection, new("thread_a", kind="thread"))
 
     with pytest.raises(InternalServerError, match="The database refused"):
-        await stores[0]._write(work)
+        await stores[0]._database.write(work)
     assert tried == 1
     assert await stores[0].get("thread", "thread_a") is None
 
@@ -452,20 +454,20 @@ async def test_what_was_lost_while_it_was_committed_is_not_written_twice(
 async def test_a_process_that_is_frozen_in_a_transaction_holds_up_others_for_a_while_only(
     stores: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patience = f"{postgres.IDLE_TIMEOUT_S * 1000:.0f}"
-    assert patience in postgres.BEGIN
-    assert postgres.IDLE_TIMEOUT_S < postgres.COMMAND_TIMEOUT_S
-    monkeypatch.setattr(postgres, "BEGIN", postgres.BEGIN.replace(patience, "200"))
+    patience = f"{database.IDLE_TIMEOUT_S * 1000:.0f}"
+    assert patience in database.BEGIN
+    assert database.IDLE_TIMEOUT_S < database.COMMAND_TIMEOUT_S
+    monkeypatch.setattr(database, "BEGIN", database.BEGIN.replace(patience, "200"))
     await add(stores[0], "asst_a")
     is_frozen, may_go_on = asyncio.Event(), asyncio.Event()
 
     async def freeze(connection: Any) -> None:
-        await postgres._value(connection, postgres.GET_LOCKED["assistant"], id="asst_a", owner=None)
+        await fetch_value(connection, objects.GET_LOCKED["assistant"], id="asst_a", owner=None)
         is_frozen.set()
         await may_go_on.wait()
-        await postgres._value(connection, postgres.REPLACE["assistant"], id="asst_a", document=b"last")
+        await fetch_value(connection, objects.REPLACE["assistant"], id="asst_a", document=b"last")
 
-    frozen = asyncio.create_task(stores[0]._write(freeze))
+    frozen = asyncio.create_task(stores[0]._database.write(freeze))
     await is_frozen.wait()
     try:
         assert await stores[1].modify("assistant", "asst_a", becomes(b"changed")) == b"changed"
@@ -504,7 +506,7 @@ async def test_a_server_that_goes_away_and_comes_back_is_survived(server: server
 async def test_a_server_that_answers_nothing_is_not_waited_for_for_ever(
     server: servers.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(database, "CONNECT_TIMEOUT_S", 0.5)
     store = await PostgresStore.open(server.url, command_timeout_s=0.5)
     await add_run(store, "run_a")
     server.freeze()

@@ -18,10 +18,10 @@ import pytest
 
 from holdover import telemetry
 from holdover.errors import ConfigurationError, InternalServerError
-from holdover.store import sqlite
 from holdover.store.protocol import Lease, Modification, NewObject, RunColumns, Store
-from holdover.store.sqlite import APPLICATION_ID, SQLiteStore
+from holdover.store.sqlite import SQLiteStore, database, objects
 from holdover.store.statements import load_migrations
+from holdover.store.tables import APPLICATION_ID
 
 from .objects import add, becomes, document, listed, new, page
 
@@ -65,7 +65,7 @@ def execute(path: Path, *statements: str) -> None:
 
 async def ask_writer(store: Store, question: str) -> Any:
     """Run one statement on the connection that writes."""
-    return await store._writer.run(lambda connection: connection.execute(question).fetchone())  # type: ignore[attr-defined]
+    return await store._database.write(lambda connection: connection.execute(question).fetchone())  # type: ignore[attr-defined]
 
 
 # -------------------------------------------------------------------------------------------- opening
@@ -171,7 +171,7 @@ async def test_a_migration_that_fails_leaves_the_schema_before(path: Path, monke
     await written(path, "asst_a")
     known = load_migrations("sqlite")
     broken = [*known, (known[-1][0] + 1, "CREATE TABLE extra (x); CREATE TABLE assistants (y);")]
-    monkeypatch.setattr(sqlite, "load_migrations", lambda dialect: broken)
+    monkeypatch.setattr(database, "load_migrations", lambda dialect: broken)
     assert "table assistants already exists" in await refusal(path)
     monkeypatch.undo()
     store = await SQLiteStore.open(str(path))
@@ -184,7 +184,7 @@ async def test_an_older_schema_is_brought_up_to_date(path: Path, monkeypatch: py
     await written(path, "asst_a")
     known = load_migrations("sqlite")
     newer = [*known, (known[-1][0] + 1, "CREATE TABLE extra (x);")]
-    monkeypatch.setattr(sqlite, "load_migrations", lambda dialect: newer)
+    monkeypatch.setattr(database, "load_migrations", lambda dialect: newer)
     store = await SQLiteStore.open(str(path))
     assert await ask_writer(store, "PRAGMA user_version") == (newer[-1][0],)
     assert await listed(store) == ["asst_a"]
@@ -204,7 +204,7 @@ async def test_nobody_has_a_lease_on_a_file_that_is_opened(
     if is_older:
         known = load_migrations("sqlite")
         newer = [*known, (known[-1][0] + 1, "CREATE TABLE extra (x);")]
-        monkeypatch.setattr(sqlite, "load_migrations", lambda dialect: newer)
+        monkeypatch.setattr(database, "load_migrations", lambda dialect: newer)
     store = await SQLiteStore.open(str(path))
     assert await store.list_due_runs(9) == ["run_a"]
     await store.close()
@@ -226,7 +226,7 @@ async def test_an_answered_write_is_on_the_disk(path: Path) -> None:
 async def test_the_connection_that_reads_cannot_write(path: Path) -> None:
     store = await SQLiteStore.open(str(path))
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        store._reader.execute("DELETE FROM assistants")
+        store._database._reader.execute("DELETE FROM assistants")
     await store.close()
 
 
@@ -259,7 +259,7 @@ async def test_an_answered_write_is_read_though_a_reading_began_before_it_was_co
     assert await store.get("assistant", "asst_a") == document("asst_a")
     go_on.set()
     assert committed.wait(20)  # in one turn: the loop is held up
-    assert store._reader.in_transaction
+    assert store._database._reader.in_transaction
     assert await writing == b"new"
     assert await store.get("assistant", "asst_a") == b"new"
     assert (await page(store)).documents == [b"new"]
@@ -274,29 +274,31 @@ async def test_an_answered_write_is_read_though_a_reading_began_before_it_was_co
 async def test_reading_leaves_no_transaction_behind(path: Path) -> None:
     store = await SQLiteStore.open(str(path))
     await store.get("assistant", "asst_a")
-    assert store._reader.in_transaction
+    assert store._database._reader.in_transaction
     await asyncio.sleep(0)
-    assert not store._reader.in_transaction
+    assert not store._database._reader.in_transaction
     await store.get("assistant", "asst_a")
     await store.close()
     await asyncio.sleep(0)  # what was to end the reading finds it closed
 
 
 async def test_what_is_kept_at_hand_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "RECENT_LIMIT_BYTES", 3 * len(document("asst_0", "x" * 100)))
+    monkeypatch.setattr(database, "RECENT_LIMIT_BYTES", 3 * len(document("asst_0", "x" * 100)))
     store = await SQLiteStore.open(str(path))
+    recent = store._database.recent
     identifiers = [f"asst_{n}" for n in range(8)]
     await store.create([new(each, content="x" * 100) for each in identifiers], reply=b"{}")
     for each in identifiers * 2:
         assert await store.get("assistant", each) == document(each, "x" * 100)
-        assert store._recent._bytes == sum(map(len, store._recent._documents.values())) <= sqlite.RECENT_LIMIT_BYTES
+        assert recent._bytes == sum(map(len, recent._documents.values())) <= database.RECENT_LIMIT_BYTES
     await store.close()
 
 
 async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None:
     """Page a million costs what page one costs."""
     store = await SQLiteStore.open(str(path))
-    asked = {"low": 1, "high": 9, "limit": 1, "owner": "thread_a", "run_id": "run_a", "purpose": "batch"}
+    reader = store._database._reader
+    asked = {"low": 1, "high": 9, "limit": 1, "owner": "thread_a", "run": "run_a", "purpose": "batch"}
     asked |= {"batch": "vsfb_a", "status": "failed"}
     plans = {
         ("assistant", ()): "SEARCH assistants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
@@ -316,12 +318,11 @@ async def test_lists_are_read_by_place_and_never_counted_off(path: Path) -> None
     }
     for upwards in (True, False):
         for (kind, of), plan in plans.items():
-            rows = store._reader.execute(
-                f"EXPLAIN QUERY PLAN {sqlite._scan(kind, upwards, frozenset(of))}", asked
-            ).fetchall()
+            statement = objects.scan(kind, upwards, frozenset(of))
+            rows = reader.execute(f"EXPLAIN QUERY PLAN {statement}", asked).fetchall()
             assert [row[3] for row in rows] == [plan]
         labelled = {**asked, "key": "a", "value": "b", "others": "{}"}
-        first, *_ = store._reader.execute(f"EXPLAIN QUERY PLAN {sqlite.SCAN_LABELLED[upwards]}", labelled).fetchall()
+        first, *_ = reader.execute(f"EXPLAIN QUERY PLAN {objects.SCAN_LABELLED[upwards]}", labelled).fetchall()
         assert first[3] == "SEARCH label USING PRIMARY KEY (key=? AND value=? AND seq>? AND seq<?)"
     await store.close()
 

@@ -4,47 +4,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal
 
 from .output import one_line
 
+#: Is told how much is done, and of how much.
+Told = Callable[[int, int], None]
 
-@contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int], None] | None]:
+
+def progress(label: str) -> AbstractContextManager[Told | None]:
     """Give what is to be told of bytes that were moved and of all there are; ``None`` where nobody watches."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    return _bar(label, "bytes")
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(one_line(label), total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+def steps(label: str) -> AbstractContextManager[Told | None]:
+    """Give what is to be told of things that are done and of all there are; ``None`` where nobody watches."""
+    return _bar(label, "things")
 
 
 @contextmanager
-def steps(label: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Give what is to be told of things that are done and of all there are; ``None`` where nobody watches."""
+def _bar(label: str, of: Literal["bytes", "things"]) -> Iterator[Told | None]:
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    columns = {
+        "bytes": (rich.DownloadColumn, rich.TransferSpeedColumn, rich.TimeRemainingColumn),
+        "things": (rich.MofNCompleteColumn, rich.TimeElapsedColumn),
+    }
+    named = (rich.TextColumn("{task.description}", markup=False), rich.BarColumn())
+    counted = (column() for column in columns[of])
+    with rich.Progress(*named, *counted, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(one_line(label), total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

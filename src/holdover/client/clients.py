@@ -15,6 +15,7 @@ from .files import AsyncFileMethods, FileMethods
 from .messages import AsyncMessageMethods, MessageMethods
 from .models import AsyncModelMethods, ModelMethods
 from .runs import AsyncRunMethods, RunMethods
+from .steps import AsyncStepMethods, StepMethods
 from .threads import AsyncThreadMethods, ThreadMethods
 from .transports import AsyncTransport, Response, Transport
 from .uploads import AsyncUploadMethods, UploadMethods
@@ -29,6 +30,7 @@ class Client(
     ThreadMethods,
     MessageMethods,
     RunMethods,
+    StepMethods,
     FileMethods,
     UploadMethods,
     VectorStoreMethods,
@@ -114,6 +116,7 @@ class AsyncClient(
     AsyncThreadMethods,
     AsyncMessageMethods,
     AsyncRunMethods,
+    AsyncStepMethods,
     AsyncFileMethods,
     AsyncUploadMethods,
     AsyncVectorStoreMethods,

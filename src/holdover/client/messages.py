@@ -12,14 +12,9 @@ from holdover.wire.pages import ListPage
 from .calls import call
 from .core import AsyncCore, Core, same_docstring
 from .exchange import Call
-from .options import (
-    CallOptions,
-    CreateMessageOptions,
-    MessagePageOptions,
-    ModifyMessageOptions,
-    NewPartParam,
-)
+from .options import CallOptions, CreateMessageOptions, MessagePageOptions, ModifyMessageOptions
 from .pages import AsyncPage, Page
+from .params import NewPartParam
 
 
 class MessageMethods(Core):

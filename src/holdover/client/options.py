@@ -6,18 +6,17 @@ A type checker knows an option that does not exist; so does the call itself (`Un
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, TypedDict
 
-from holdover.wire.assistants import JSONObjectFormat, JSONSchemaFormat, ReasoningEffort, TextFormat
+from holdover.wire.assistants import ReasoningEffort
 from holdover.wire.files import ExpiresAfter
 from holdover.wire.filters import Filter
-from holdover.wire.messages import Attachment, CreateMessage, NewPart
+from holdover.wire.messages import Attachment, CreateMessage
 from holdover.wire.models import KnownModel
 from holdover.wire.runs import ToolChoice, TruncationStrategy
 from holdover.wire.threads import CreateThread
-from holdover.wire.tools import AssistantTool, NewToolResources, ToolResources
+from holdover.wire.tools import NewToolResources, ToolResources
 from holdover.wire.vector_stores import (
-    ChunkingStrategy,
     CreateVectorStoreFile,
     FileStatus,
     SearchRanking,
@@ -25,6 +24,24 @@ from holdover.wire.vector_stores import (
     VectorStoreExpiresAfter,
 )
 
+from .params import (
+    AttachmentParam,
+    BatchedFileParam,
+    ChunkingParam,
+    ComparisonParam,
+    CompoundParam,
+    ExpiresAfterParam,
+    ExpiryParam,
+    NamedToolParam,
+    NewMessageParam,
+    NewThreadParam,
+    NewToolResourcesParam,
+    ResponseFormatParam,
+    SearchRankingParam,
+    ToolParam,
+    ToolResourcesParam,
+    TruncationStrategyParam,
+)
 from .streams import Receiver
 from .uploading import Progress
 
@@ -56,125 +73,6 @@ class PageOptions(StreamedCallOptions, total=False):
     order: Literal["asc", "desc"] | None
 
 
-class CodeInterpreterToolParam(TypedDict):
-    type: Literal["code_interpreter"]
-
-
-class HybridSearchParam(TypedDict):
-    embedding_weight: float
-    text_weight: float
-
-
-class RankingOptionsParam(TypedDict, total=False):
-    ranker: Literal["auto", "default_2024_08_21"]
-    score_threshold: Required[float]
-    hybrid_search: HybridSearchParam | None
-
-
-class FileSearchParam(TypedDict, total=False):
-    max_num_results: int
-    ranking_options: RankingOptionsParam
-
-
-class FileSearchToolParam(TypedDict, total=False):
-    type: Required[Literal["file_search"]]
-    file_search: FileSearchParam
-
-
-class FunctionParam(TypedDict, total=False):
-    name: Required[str]
-    description: str
-    parameters: Mapping[str, Any]
-    strict: bool | None
-
-
-class FunctionToolParam(TypedDict):
-    type: Literal["function"]
-    function: FunctionParam
-
-
-ToolParam = AssistantTool | CodeInterpreterToolParam | FileSearchToolParam | FunctionToolParam
-
-
-class CodeInterpreterResourcesParam(TypedDict, total=False):
-    file_ids: Sequence[str]
-
-
-class FileSearchResourcesParam(TypedDict, total=False):
-    vector_store_ids: Sequence[str]
-
-
-class AutoChunkingParam(TypedDict):
-    type: Literal["auto"]
-
-
-class ChunkSizesParam(TypedDict):
-    max_chunk_size_tokens: int
-    chunk_overlap_tokens: int
-
-
-class StaticChunkingParam(TypedDict):
-    type: Literal["static"]
-    static: ChunkSizesParam
-
-
-class NewVectorStoreParam(TypedDict, total=False):
-    file_ids: Sequence[str]
-    chunking_strategy: AutoChunkingParam | StaticChunkingParam
-    metadata: Mapping[str, str] | None
-
-
-class ExpiryParam(TypedDict):
-    anchor: Literal["last_active_at"]
-    days: int
-
-
-class NewFileSearchResourcesParam(TypedDict, total=False):
-    vector_store_ids: Sequence[str]
-    vector_stores: Sequence[NewVectorStoreParam]
-
-
-class ToolResourcesParam(TypedDict, total=False):
-    code_interpreter: CodeInterpreterResourcesParam
-    file_search: FileSearchResourcesParam
-
-
-class NewToolResourcesParam(TypedDict, total=False):
-    code_interpreter: CodeInterpreterResourcesParam
-    file_search: NewFileSearchResourcesParam
-
-
-class TextFormatParam(TypedDict):
-    type: Literal["text"]
-
-
-class JSONObjectFormatParam(TypedDict):
-    type: Literal["json_object"]
-
-
-class JSONSchemaParam(TypedDict, total=False):
-    name: Required[str]
-    description: str
-    schema: Mapping[str, Any]
-    strict: bool | None
-
-
-class JSONSchemaFormatParam(TypedDict):
-    type: Literal["json_schema"]
-    json_schema: JSONSchemaParam
-
-
-ResponseFormatParam = (
-    Literal["auto"]
-    | TextFormat
-    | JSONObjectFormat
-    | JSONSchemaFormat
-    | TextFormatParam
-    | JSONObjectFormatParam
-    | JSONSchemaFormatParam
-)
-
-
 class _AssistantOptions(StreamedCallOptions, total=False):
     description: str | None
     instructions: str | None
@@ -198,50 +96,6 @@ class ModifyAssistantOptions(_AssistantOptions, total=False):
 
     model: Model
     tool_resources: ToolResources | ToolResourcesParam | None
-
-
-class ImageURLParam(TypedDict, total=False):
-    url: Required[str]
-    detail: Literal["auto", "low", "high"]
-
-
-class ImageURLPartParam(TypedDict):
-    type: Literal["image_url"]
-    image_url: ImageURLParam
-
-
-class ImageFileParam(TypedDict, total=False):
-    file_id: Required[str]
-    detail: Literal["auto", "low", "high"]
-
-
-class ImageFilePartParam(TypedDict):
-    type: Literal["image_file"]
-    image_file: ImageFileParam
-
-
-class TextPartParam(TypedDict):
-    type: Literal["text"]
-    text: str
-
-
-NewPartParam = NewPart | TextPartParam | ImageURLPartParam | ImageFilePartParam
-
-
-class FileSearchToolOnlyParam(TypedDict):
-    type: Literal["file_search"]
-
-
-class AttachmentParam(TypedDict, total=False):
-    file_id: Required[str]
-    tools: Sequence[CodeInterpreterToolParam | FileSearchToolOnlyParam]
-
-
-class NewMessageParam(TypedDict, total=False):
-    role: Required[Literal["user", "assistant"]]
-    content: Required[str | Sequence[NewPartParam]]
-    attachments: Sequence[Attachment | AttachmentParam] | None
-    metadata: Mapping[str, str] | None
 
 
 class CreateThreadOptions(StreamedCallOptions, total=False):
@@ -282,31 +136,6 @@ class MessagePageOptions(PageOptions, total=False):
     """Which messages of a thread are wanted."""
 
     run_id: str | None
-
-
-class TruncationStrategyParam(TypedDict, total=False):
-    type: Required[Literal["auto", "last_messages"]]
-    last_messages: int | None
-
-
-class FunctionChoiceParam(TypedDict):
-    name: str
-
-
-class NamedToolParam(TypedDict, total=False):
-    type: Required[Literal["function", "file_search", "code_interpreter"]]
-    function: FunctionChoiceParam
-
-
-class ToolOutputParam(TypedDict, total=False):
-    tool_call_id: Required[str]
-    output: str
-
-
-class NewThreadParam(TypedDict, total=False):
-    messages: Sequence[CreateMessage | NewMessageParam]
-    metadata: Mapping[str, str] | None
-    tool_resources: NewToolResources | ToolResources | NewToolResourcesParam | None
 
 
 #: Python functions that answer a model's calls: by name, or in a list; then each one's own name is meant.
@@ -396,11 +225,6 @@ class IncludeOptions(StreamedCallOptions, total=False):
     include: Sequence[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None
 
 
-class ExpiresAfterParam(TypedDict):
-    anchor: Literal["created_at"]
-    seconds: int
-
-
 class _FormOptions(StreamedCallOptions, total=False):
     filename: str | None
     on_progress: Progress | None
@@ -460,9 +284,6 @@ class SaveFileOptions(CallOptions, total=False):
     on_progress: Progress | None
 
 
-ChunkingParam = ChunkingStrategy | AutoChunkingParam | StaticChunkingParam
-
-
 class CreateVectorStoreOptions(StreamedCallOptions, total=False):
     """Options of ``create_vector_store``."""
 
@@ -482,23 +303,6 @@ class ModifyVectorStoreOptions(StreamedCallOptions, total=False):
     name: str | None
 
 
-class ComparisonParam(TypedDict):
-    type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
-    key: str
-    value: str | float | bool | Sequence[str | float | bool]
-
-
-class CompoundParam(TypedDict):
-    type: Literal["and", "or"]
-    filters: Sequence[ComparisonParam | CompoundParam | Filter]
-
-
-class SearchRankingParam(TypedDict, total=False):
-    ranker: Literal["none", "auto", "default-2024-11-15"]
-    score_threshold: float
-    hybrid_search: HybridSearchParam | None
-
-
 class SearchVectorStoreOptions(StreamedCallOptions, total=False):
     """Options of ``search_vector_store``."""
 
@@ -511,12 +315,6 @@ class SearchVectorStoreOptions(StreamedCallOptions, total=False):
 class CreateVectorStoreFileOptions(StreamedCallOptions, total=False):
     """Options of ``create_vector_store_file``."""
 
-    attributes: Mapping[str, str | float | bool] | None
-    chunking_strategy: ChunkingParam | None
-
-
-class BatchedFileParam(TypedDict, total=False):
-    file_id: Required[str]
     attributes: Mapping[str, str | float | bool] | None
     chunking_strategy: ChunkingParam | None
 

@@ -86,7 +86,7 @@ def equipped(
 class AttachmentChecks(FileChecks):
     """Looks at what is attached to messages before they are written."""
 
-    async def _attaching(
+    async def _equipping(
         self, thread_id: str, bodies: Sequence[CreateMessage], now: int
     ) -> Callable[[bytes], ThreadChange] | None:
         """Return what a thread becomes by the attachments of its new messages; ``None`` if they leave it as it is.

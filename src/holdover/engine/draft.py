@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import msgspec
 
 from holdover.store.protocol import Kind, NewObject, RunChange
-from holdover.wire.messages import Message
 from holdover.wire.steps import RunStep
 
 from .core import encode
@@ -59,15 +58,3 @@ class Draft:
 def stored_step(step: RunStep) -> NewObject:
     """Return a step as the store takes it."""
     return NewObject(kind="step", id=step.id, created_at=step.created_at, document=encode(step), owner=step.run_id)
-
-
-def stored_message(message: Message) -> NewObject:
-    """Return a run's message as the store takes it."""
-    return NewObject(
-        kind="message",
-        id=message.id,
-        created_at=message.created_at,
-        document=encode(message),
-        owner=message.thread_id,
-        run_id=message.run_id,
-    )

@@ -32,9 +32,10 @@ from . import context, images, lifecycle, turn
 from .acting import Room, ToolFailure, Tools, found_in
 from .broadcast import Broadcast, Channel
 from .core import encode
-from .draft import Draft, stored_message, stored_step
+from .draft import Draft, stored_step
 from .endings import SORRY, given_up
 from .lifecycle import Happening, RunState, decode_run, state_of
+from .messages import stored_message
 from .reading import read_messages, read_steps
 from .steps import without_passages
 from .turn import Answer, CallsBegin, Frames, MessageBegins, run_frame

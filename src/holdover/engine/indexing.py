@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
-from random import random
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -39,6 +38,7 @@ from holdover.wire.files import FileObject
 from holdover.wire.vector_stores import DEFAULT_CHUNKING, FileError, FileStatus, VectorStoreFile
 
 from .core import encode
+from .loops import Sleep, about, for_ever, until_done, woken
 
 Happening = Literal["attach", "complete", "fail", "cancel", "lose", "outdate"]
 HAPPENINGS: tuple[Happening, ...] = get_args(Happening)
@@ -147,7 +147,7 @@ class Indexing:
         lease_s: float = 10.0,
         max_files: int = 2,
         claims: bool = True,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.name = name
         self._store = store
@@ -166,7 +166,8 @@ class Indexing:
         """Begin to work."""
         if not self._claims:
             return
-        loops = [_until_done(self.put_back_outdated), *map(_for_ever, (self._claim, self._renew, self._sweep))]
+        loops = [for_ever(each, _on_failure, self._sleep) for each in (self._claim, self._renew, self._sweep)]
+        loops.append(until_done(self.put_back_outdated, _on_failure, self._sleep))
         self._loops = [asyncio.create_task(each) for each in loops]
 
     async def stop(self) -> None:
@@ -185,9 +186,7 @@ class Indexing:
 
     async def _claim(self) -> None:
         await self.claim()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(POLL_S, self._lease.seconds / 4) * (0.75 + random() / 2)):
-                await self._wake.wait()
+        await woken(self._wake, min(POLL_S, self._lease.seconds / 4))
 
     async def claim(self) -> None:
         """Take as many files as there is room for."""
@@ -320,7 +319,7 @@ class Indexing:
 
     async def _sweep(self) -> None:
         if not await self._store.sweep_chunks(SWEEP_CHUNKS):
-            await self._sleep(SWEEP_S * (0.75 + random() / 2))
+            await self._sleep(about(SWEEP_S))
 
 
 def new_index(
@@ -354,25 +353,8 @@ def _found_by_other_attributes(row: StoreFileRow) -> StoreFileChange | None:
     return changed(row, "complete", attempts=0, index=Relabelled(decode_file(row.document).attributes or {}))
 
 
-async def _for_ever(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    while True:
-        try:
-            await step()
-        except InternalServerError as error:
-            telemetry.emit("store.failure", error=error)
-            await asyncio.sleep(0.5 + random())
-        except Exception as error:
-            telemetry.emit("index.failure", file_id="", store_id="", error=error)
-            await asyncio.sleep(0.5 + random())
-
-
-async def _until_done(step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    while True:
-        try:
-            return await step()
-        except InternalServerError as error:
-            telemetry.emit("store.failure", error=error)
-            await asyncio.sleep(0.5 + random())
+def _on_failure(error: Exception) -> None:
+    telemetry.emit("index.failure", file_id="", store_id="", error=error)
 
 
 decode_file = msgspec.json.Decoder(VectorStoreFile).decode

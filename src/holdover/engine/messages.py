@@ -64,7 +64,7 @@ def new_messages(bodies: list[CreateMessage], *, ids: list[str], thread_id: str,
         new_message(body, id=id, thread_id=thread_id, created_at=created_at)
         for body, id in zip(bodies, ids, strict=True)
     ]
-    return [stored(message) for message in messages]
+    return [stored_message(message) for message in messages]
 
 
 def files_of(bodies: Sequence[CreateMessage]) -> list[Reference]:
@@ -79,7 +79,7 @@ def files_of(bodies: Sequence[CreateMessage]) -> list[Reference]:
     return references([*images, *(each.file_id for body in bodies for each in body.attachments or ())])
 
 
-def stored(message: Message) -> NewObject:
+def stored_message(message: Message) -> NewObject:
     """Return a message as the store takes it."""
     return NewObject(
         kind="message",
@@ -116,7 +116,7 @@ class MessageOperations(AttachmentChecks):
                 retry key came with another body before.
         """
         now = self._now()
-        message = stored(new_message(body, id=self._new_id("message"), thread_id=thread_id, created_at=now))
+        message = stored_message(new_message(body, id=self._new_id("message"), thread_id=thread_id, created_at=now))
         try:
             with references_told():
                 return await self._store.create(
@@ -125,7 +125,7 @@ class MessageOperations(AttachmentChecks):
                     requires=[Reference("thread", thread_id), *files_of([body])],
                     repeatable=repeatable(f"create_message {thread_id}", retry_key, now),
                     idle_thread=thread_id,
-                    on_thread=await self._attaching(thread_id, [body], now),
+                    on_thread=await self._equipping(thread_id, [body], now),
                 )
         except ThreadBusy as busy:
             raise BadRequestError(f"Can't add messages to {thread_id} while a run {busy.run_id} is active.") from None

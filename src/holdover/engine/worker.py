@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
-from random import random
-from typing import Any
 
 from holdover import telemetry
 from holdover.errors import InternalServerError
@@ -23,6 +20,7 @@ from .core import encode
 from .driver import Driver, Interruption, Work
 from .endings import overdue
 from .lifecycle import decode_run
+from .loops import Sleep, Step, about, for_ever, woken
 from .turn import run_frame
 
 #: How often runs that are waiting are looked for without a hint, and overdue ones, in seconds (at most).
@@ -50,7 +48,7 @@ class Worker:
         lease_s: float = 10.0,
         max_runs: int = 1000,
         claims: bool = True,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.name = name
         self.lease_s = lease_s
@@ -70,10 +68,10 @@ class Worker:
 
     async def start(self) -> None:
         """Begin to work."""
-        loops: list[Callable[[], Coroutine[Any, Any, None]]] = [self._renew, self._sweep]
+        loops: list[Step] = [self._renew, self._sweep]
         if self._claims:
             loops.append(self._claim)
-        self._loops = [asyncio.create_task(self._for_ever(each)) for each in loops]
+        self._loops = [asyncio.create_task(for_ever(each, _on_failure, self._sleep)) for each in loops]
 
     async def stop(self, drain_s: float) -> None:
         """Take no more runs; finish those under way, and after ``drain_s`` seconds give the rest back to the queue."""
@@ -162,9 +160,7 @@ class Worker:
             for each in found:
                 self._take(each)
         if claimed < BATCH:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(POLL_S, self.lease_s / 4) * (0.75 + random() / 2)):
-                    await self._wake.wait()
+            await woken(self._wake, min(POLL_S, self.lease_s / 4))
 
     def _claimed(self, row: RunRow) -> RunChange:
         run = lifecycle.changed(decode_run(row.document), "in_progress", int(row.now))
@@ -226,7 +222,7 @@ class Worker:
             except Exception as error:  # of this run's own: it must not keep others from being put right
                 telemetry.emit("run.failure", run_id=run_id, error=error)
         if changed < BATCH:
-            await self._sleep(min(SWEEP_S, self.lease_s / 2) * (0.75 + random() / 2))
+            await self._sleep(about(min(SWEEP_S, self.lease_s / 2)))
 
     async def put_right(self, run_id: str) -> bool:
         """End a run whose time is up, or take it from a worker that gives no sign of life; return whether it was so."""
@@ -244,13 +240,6 @@ class Worker:
         telemetry.emit("run.end", run_id=run_id, status=run.status, seconds=0.0)
         return True
 
-    async def _for_ever(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        while True:
-            try:
-                await step()
-            except InternalServerError as error:
-                telemetry.emit("store.failure", error=error)
-                await self._sleep(0.5 + random())
-            except Exception as error:
-                telemetry.emit("run.failure", run_id="", error=error)
-                await self._sleep(0.5 + random())
+
+def _on_failure(error: Exception) -> None:
+    telemetry.emit("run.failure", run_id="", error=error)

@@ -178,14 +178,7 @@ class App:
         if answer is None or not answer(status, answer_headers, body):
             await send({"type": "http.response.start", "status": status, "headers": answer_headers})
             await send({"type": "http.response.body", "body": body})
-        telemetry.emit(
-            "server.request",
-            method=scope["method"],
-            path=path,
-            status=status,
-            seconds=seconds,
-            request_id=request_id,
-        )
+        _announce(scope, status, seconds, request_id)
 
     async def _stream(
         self,
@@ -210,14 +203,7 @@ class App:
         else:
             await send({"type": "http.response.start", "status": 200, "headers": answer_headers})
             await send_events(events, receive, send)
-        telemetry.emit(
-            "server.request",
-            method=scope["method"],
-            path=_raw_path(scope),
-            status=200,
-            seconds=time.perf_counter() - began,
-            request_id=request_id,
-        )
+        _announce(scope, 200, time.perf_counter() - began, request_id)
 
     async def _send_file(
         self,
@@ -235,14 +221,7 @@ class App:
         status = 206 if chosen.is_part else 200
         start = {"type": "http.response.start", "status": status, "headers": answer_headers}
         await send_content(content, chosen, start, receive, send, has_body=scope["method"] != "HEAD")
-        telemetry.emit(
-            "server.request",
-            method=scope["method"],
-            path=_raw_path(scope),
-            status=status,
-            seconds=time.perf_counter() - began,
-            request_id=request_id,
-        )
+        _announce(scope, status, time.perf_counter() - began, request_id)
 
     async def _pass(
         self,
@@ -261,14 +240,7 @@ class App:
 
         path = _raw_path(scope)
         status = await passthrough.forward(scope, path[len(PREFIX) :], headers, receive, send, told)
-        telemetry.emit(
-            "server.request",
-            method=scope["method"],
-            path=path,
-            status=status,
-            seconds=time.perf_counter() - began,
-            request_id=request_id,
-        )
+        _announce(scope, status, time.perf_counter() - began, request_id)
 
     async def _operate(
         self, scope: Scope, path: bytes, headers: Mapping[bytes, bytes], receive: Receive
@@ -342,6 +314,13 @@ def _headers_of(error: APIStatusError) -> list[tuple[bytes, bytes]]:
     if error.status == 408:
         return [CLOSE]  # nothing that comes later is wanted
     return []
+
+
+def _announce(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    path = _raw_path(scope)
+    telemetry.emit(
+        "server.request", method=scope["method"], path=path, status=status, seconds=seconds, request_id=request_id
+    )
 
 
 def _told(request_id: str, seconds: float, headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:

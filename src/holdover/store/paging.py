@@ -1,8 +1,13 @@
-"""How a page becomes a range scan: pure, and the same for every database."""
+"""How a page becomes a range scan, and rows a page: pure, and the same for every database."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
+
+from .protocol import Page
 
 LOWEST = 0
 HIGHEST = 2**63 - 1
@@ -28,3 +33,11 @@ def plan(*, ascending: bool, after: int | None, before: int | None) -> Scan:
         upwards=ascending is not backwards,
         reverse=backwards,
     )
+
+
+def page_of(rows: Sequence[Sequence[Any]], scan: Scan, limit: int) -> Page:
+    """Return the page that rows of an id and a document make, read by this scan up to one more than the limit."""
+    listed = rows[:limit]
+    if scan.reverse:
+        listed = listed[::-1]
+    return Page(ids=[row[0] for row in listed], documents=[row[1] for row in listed], has_more=len(rows) > limit)

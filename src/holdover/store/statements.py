@@ -29,15 +29,6 @@ def for_case(statement: str, **cases: bool) -> str:
     return "\n".join(lines)
 
 
-#: What the place of a deleted object is found by, where that is not its id: files are in many vector stores.
-PLACES = {"vector_store_file": ":owner || '/' || :id"}
-
-
-def place(kind: str) -> str:
-    """Return what the place of a deleted object of a kind is found by, for ``{place}`` in a statement."""
-    return PLACES.get(kind, ":id")
-
-
 def load_migrations(dialect: str) -> list[tuple[int, str]]:
     """Return the numbered migrations of a dialect in order."""
     found = ((_MIGRATION.match(entry.name), entry) for entry in (files(__package__) / "sql" / dialect).iterdir())

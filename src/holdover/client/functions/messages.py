@@ -10,8 +10,9 @@ from holdover.wire.messages import Message, MessageDeleted, ModifiedMessage, Rol
 from ..clients import Client
 from ..core import same_docstring
 from ..default import default_client
-from ..options import CallOptions, CreateMessageOptions, MessagePageOptions, ModifyMessageOptions, NewPartParam
+from ..options import CallOptions, CreateMessageOptions, MessagePageOptions, ModifyMessageOptions
 from ..pages import Page
+from ..params import NewPartParam
 
 __all__ = ["create_message", "delete_message", "get_message", "list_messages", "modify_message"]
 

@@ -45,12 +45,6 @@ SELECT asked.digest FROM unnest(:digests::text[]) AS asked (digest)
 WHERE EXISTS (SELECT FROM files WHERE files.digest = asked.digest)
 OR EXISTS (SELECT FROM upload_parts WHERE upload_parts.digest = asked.digest)
 
--- name: use_files
-INSERT INTO {users} (file_id, owner) SELECT DISTINCT file_id, :owner::text FROM unnest(:file_ids::text[]) AS named (file_id)
-
--- name: use_no_file
-DELETE FROM {users} WHERE owner = :owner
-
 -- name: users_of_file
 -- Whoever is changing one of them may be about to name the file: they are waited for, and then keep their new content.
 SELECT {table}.id, {table}.document FROM {users} AS named JOIN {table} ON {table}.id = named.owner

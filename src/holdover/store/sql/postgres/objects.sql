@@ -1,7 +1,7 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name, {number} its number among
 -- locks; lines that begin with [owned] are for kinds whose objects have an owner, those with [run], [purpose], [batch]
 -- and [status] for lists of these only, those with [locked] for reading what is then changed, others for all.
--- {place} is what a deleted object's place is found by.
+-- {place} is what a deleted object's place is found by, {users} the table that says who names files.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
@@ -30,7 +30,7 @@ SELECT coalesce(
 -- name: scan_upwards
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
-[run] AND run_id = :run_id
+[run] AND run_id = :run
 [purpose] AND purpose = :purpose
 [batch] AND batch = :batch
 [status] AND status = :status
@@ -39,7 +39,7 @@ ORDER BY seq LIMIT :limit
 -- name: scan_downwards
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
-[run] AND run_id = :run_id
+[run] AND run_id = :run
 [purpose] AND purpose = :purpose
 [batch] AND batch = :batch
 [status] AND status = :status
@@ -77,6 +77,12 @@ RETURNING id
 
 -- name: remove
 DELETE FROM {table} WHERE id = :id
+
+-- name: use_files
+INSERT INTO {users} (file_id, owner) SELECT DISTINCT file_id, :owner::text FROM unnest(:file_ids::text[]) AS named (file_id)
+
+-- name: use_no_file
+DELETE FROM {users} WHERE owner = :owner
 
 -- name: reply
 SELECT fingerprint, reply FROM replies WHERE operation = :operation AND key = :key AND created_at > :oldest

@@ -33,12 +33,6 @@ SELECT value FROM json_each(?) AS asked
 WHERE EXISTS (SELECT 1 FROM files WHERE digest = asked.value)
 OR EXISTS (SELECT 1 FROM upload_parts WHERE digest = asked.value)
 
--- name: use_file
-INSERT OR IGNORE INTO {users} (file_id, owner) VALUES (?, ?)
-
--- name: use_no_file
-DELETE FROM {users} WHERE owner = ?
-
 -- name: users_of_file
 SELECT {table}.id, {table}.document FROM {users} AS named JOIN {table} ON {table}.id = named.owner WHERE named.file_id = ?
 

@@ -1,6 +1,6 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name; lines that begin with
 -- [owned] are for kinds whose objects have an owner, those with [run], [purpose], [batch] and [status] for lists of these
--- only, others for all. {place} is what a deleted object's place is found by.
+-- only, others for all. {place} is what a deleted object's place is found by, {users} the table that says who names files.
 
 -- name: get
 SELECT document FROM {table} WHERE id = :id
@@ -22,7 +22,7 @@ LIMIT 1
 -- name: scan_upwards
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
-[run] AND run_id = :run_id
+[run] AND run_id = :run
 [purpose] AND purpose = :purpose
 [batch] AND batch = :batch
 [status] AND status = :status
@@ -31,7 +31,7 @@ ORDER BY seq LIMIT :limit
 -- name: scan_downwards
 SELECT id, document FROM {table} WHERE seq > :low AND seq < :high
 [owned] AND owner = :owner
-[run] AND run_id = :run_id
+[run] AND run_id = :run
 [purpose] AND purpose = :purpose
 [batch] AND batch = :batch
 [status] AND status = :status
@@ -54,6 +54,43 @@ INSERT OR REPLACE INTO tombstones (kind, id, seq, owner) SELECT '{kind}', {place
 -- name: delete
 DELETE FROM {table} WHERE id = :id
 [owned] AND owner = :owner
+
+-- name: remove
+DELETE FROM {table} WHERE id = ?
+
+-- name: label
+INSERT INTO thread_labels (key, value, seq) SELECT ?, ?, seq FROM threads WHERE id = ?
+
+-- name: unlabel
+DELETE FROM thread_labels WHERE seq = (SELECT seq FROM threads WHERE id = ?)
+
+-- name: scan_labelled_upwards
+SELECT threads.id, threads.document FROM thread_labels AS label CROSS JOIN threads ON threads.seq = label.seq
+WHERE label.key = :key AND label.value = :value AND label.seq > :low AND label.seq < :high
+AND NOT EXISTS (
+    SELECT 1 FROM json_each(:others) AS other WHERE NOT EXISTS (
+        SELECT 1 FROM thread_labels AS also
+        WHERE also.key = other.key AND also.value = other.value AND also.seq = label.seq
+    )
+)
+ORDER BY label.seq LIMIT :limit
+
+-- name: scan_labelled_downwards
+SELECT threads.id, threads.document FROM thread_labels AS label CROSS JOIN threads ON threads.seq = label.seq
+WHERE label.key = :key AND label.value = :value AND label.seq > :low AND label.seq < :high
+AND NOT EXISTS (
+    SELECT 1 FROM json_each(:others) AS other WHERE NOT EXISTS (
+        SELECT 1 FROM thread_labels AS also
+        WHERE also.key = other.key AND also.value = other.value AND also.seq = label.seq
+    )
+)
+ORDER BY label.seq DESC LIMIT :limit
+
+-- name: use_file
+INSERT OR IGNORE INTO {users} (file_id, owner) VALUES (?, ?)
+
+-- name: use_no_file
+DELETE FROM {users} WHERE owner = ?
 
 -- name: reply
 SELECT fingerprint, reply FROM replies WHERE operation = :operation AND key = :key AND created_at > :oldest

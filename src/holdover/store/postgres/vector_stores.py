@@ -1,6 +1,6 @@
-"""PostgreSQL: the files of vector stores as jobs. Functions on a connection inside a transaction.
+"""PostgreSQL: the files of vector stores as jobs. Functions on a connection in a transaction.
 
-Read ``sqlite_vector_stores.py`` first.
+Read ``sqlite/vector_stores.py`` first.
 """
 
 from __future__ import annotations
@@ -8,23 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from . import postgres_chunks
-from .postgres_query import Connection, Query, fetch_rows, fetch_value
-from .protocol import (
-    ChangedStoreFile,
-    Index,
-    NewObject,
-    NoIndex,
-    Relabelled,
-    StoreFileChange,
-    StoreFileRow,
-    StoreFiles,
-    Tally,
-)
-from .sqlite_vector_stores import CASES, TABLES, tallied, written
-from .statements import for_case, load_statements
-
-__all__ = ["TABLES"]
+from ..protocol import ChangedStoreFile, Index, NewObject, NoIndex, Relabelled, StoreFileChange, StoreFileRow, Tally
+from ..rows import STORE_FILE_CASES, StoreFileCase, columns_of, store_file_columns, tallied
+from ..statements import for_case, load_statements
+from . import chunks
+from .query import Connection, Query, fetch_rows, fetch_value
 
 Make = Callable[[StoreFileRow], StoreFileChange | None]
 
@@ -33,7 +21,10 @@ _statements = load_statements("postgres", "vector_stores.sql")
 LOCK_STORE = Query(_statements["lock_store"])
 ADD = Query(_statements["add_store_file"])
 IS_UNCLAIMED = Query(_statements["is_unclaimed"])
-ROWS = {case: Query(for_case(_statements["store_files"], **{each: each == case for each in CASES})) for case in CASES}
+ROWS = {
+    case: Query(for_case(_statements["store_files"], **{each: each == case for each in STORE_FILE_CASES}))
+    for case in STORE_FILE_CASES
+}
 WRITE = Query(_statements["write_store_file"])
 COUNT = {
     by: Query(for_case(_statements["count_store_files"], by_store=by == "store", by_batch=by == "batch"))
@@ -55,8 +46,7 @@ async def add(connection: Connection, files: Sequence[NewObject]) -> None:
     for each in files:
         columns = each.store_file
         assert columns is not None
-        row = {name: getattr(each, name) for name in ("id", "owner", "created_at", "document")}
-        given.append(ADD.arguments({**row, "batch": columns.batch, "size": columns.size}))
+        given.append(ADD.arguments(columns_of(each) | {"batch": columns.batch, "size": columns.size}))
     await connection.executemany(ADD.sql, given)
 
 
@@ -65,9 +55,7 @@ async def is_unclaimed(connection: Connection) -> bool:
     return await fetch_value(connection, IS_UNCLAIMED) is not None
 
 
-async def change(
-    connection: Connection, case: Literal["file"] | StoreFiles, make: Make, **given: Any
-) -> list[ChangedStoreFile]:
+async def change(connection: Connection, case: StoreFileCase, make: Make, **given: Any) -> list[ChangedStoreFile]:
     """Carry out `Store.change_store_files` for the rows that are meant."""
     rows = [StoreFileRow(**row) for row in await fetch_rows(connection, ROWS[case], **given)]
     return [await _change(connection, row, make) for row in rows]
@@ -76,14 +64,14 @@ async def change(
 async def _change(connection: Connection, row: StoreFileRow, make: Make) -> ChangedStoreFile:
     changed = make(row)
     if changed is not None:
-        await fetch_value(connection, WRITE, **written(row, changed))
+        await fetch_value(connection, WRITE, **store_file_columns(row, changed))
         match changed.index:
-            case Index(file=file, chunks=chunks):
-                await postgres_chunks.index_file(connection, row.store_id, file, chunks)
+            case Index() as index:
+                await chunks.index_file(connection, row.store_id, index.file, index.chunks)
             case Relabelled(attributes=attributes):
-                await postgres_chunks.relabel(connection, row.store_id, row.id, attributes)
+                await chunks.relabel(connection, row.store_id, row.id, attributes)
             case NoIndex():
-                await postgres_chunks.unindex(connection, row.store_id, row.id)
+                await chunks.unindex(connection, row.store_id, row.id)
             case None:
                 pass
     return ChangedStoreFile(row, changed)

@@ -11,18 +11,13 @@ nothing, are left out when those are enough (`MAX_POSTINGS`).
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 import sqlite3
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from .protocol import (
+from ..protocol import (
     CHUNK_BITS,
     FileVectors,
     IndexedFile,
@@ -32,13 +27,8 @@ from .protocol import (
     Passage,
     Reference,
 )
-from .statements import for_case, load_statements
-from .words import MAX_POSTINGS, marked_words, query_words, rarest
-
-T = TypeVar("T")
-
-#: Searches that read at the same time; others wait. They take milliseconds, too long for the event loop.
-READERS = 2
+from ..statements import for_case, load_statements
+from ..words import MAX_POSTINGS, marked_words, query_words, rarest
 
 #: What ``bm25`` gives a word at the most, in units of its rarity: its k1 is 1.2.
 BM25_MOST = 2.2
@@ -140,38 +130,6 @@ def _json(value: object) -> str:
 # -------------------------------------------------------------------------------------------- reading
 
 
-class Readers:
-    """Threads that search, each with a connection of its own; what was committed is what they see."""
-
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._connect = connect
-        self._mine = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="holdover-search")
-
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Carry out ``work`` on one of the threads, in a transaction that reads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._carry_out, work)
-
-    def close(self) -> None:
-        """Wait for what was begun and close the connections."""
-        self._threads.shutdown()
-        for connection in self._opened:
-            connection.close()
-
-    def _carry_out(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
-        if connection is None:
-            connection = self._mine.connection = self._connect()
-            self._opened.append(connection)
-        connection.execute("BEGIN")
-        try:
-            return work(connection)
-        finally:
-            with contextlib.suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-
-
 def indexed_files(connection: sqlite3.Connection, store_id: str) -> list[IndexedFile]:
     """See `holdover.store.protocol.Store.indexed_files`; so for the others below."""
     return [
@@ -210,8 +168,8 @@ def _count(connection: sqlite3.Connection, word: str) -> int:
     return count
 
 
-def passages(connection: sqlite3.Connection, chunks: Sequence[int]) -> list[Passage]:
-    return [Passage(*row) for row in connection.execute(PASSAGES, (_json(list(chunks)),))]
+def passages(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[Passage]:
+    return [Passage(*row) for row in connection.execute(PASSAGES, (_json(list(numbers)),))]
 
 
 def indexed_text(connection: sqlite3.Connection, store_id: str, file_id: str) -> str | None:

@@ -1,4 +1,4 @@
-"""SQLite: files, uploads and who names files; functions on a connection in a transaction. Read ``sqlite.py`` first."""
+"""SQLite: files, uploads and who names files. Functions on a connection in a transaction."""
 
 from __future__ import annotations
 
@@ -8,27 +8,20 @@ from typing import Literal
 
 import msgspec
 
-from .protocol import FILE_USERS, OWNERS, Kind, NewObject, Part, TooLate, UploadChange, UploadRow
-from .statements import for_case, load_statements
-
-TABLES: dict[Kind, str] = {"file": "files", "upload": "uploads", "upload_part": "upload_parts"}
-#: Whose objects name files: their table, and the table that says so.
-USERS: dict[Kind, tuple[str, str]] = {
-    "assistant": ("assistants", "assistant_files"),
-    "thread": ("threads", "thread_files"),
-}
+from ..protocol import FILE_USERS, OWNERS, Kind, NewObject, Part, TooLate, UploadChange, UploadRow
+from ..rows import columns_of
+from ..statements import for_case, load_statements
+from ..tables import FILE_KINDS, FILES_OF, TABLES
+from . import objects
 
 _statements = load_statements("sqlite", "files.sql")
 
 INSERT = {
-    kind: for_case(_statements["insert_file"], owned=kind in OWNERS).format(table=table)
-    for kind, table in TABLES.items()
+    kind: for_case(_statements["insert_file"], owned=kind in OWNERS).format(table=TABLES[kind]) for kind in FILE_KINDS
 }
-EXPIRED = {kind: _statements["expired"].format(table=table) for kind, table in TABLES.items()}
-USE_FILE = {kind: _statements["use_file"].format(users=users) for kind, (_, users) in USERS.items()}
-USE_NO_FILE = {kind: _statements["use_no_file"].format(users=users) for kind, (_, users) in USERS.items()}
+EXPIRED = {kind: _statements["expired"].format(table=TABLES[kind]) for kind in FILE_KINDS}
 USERS_OF_FILE = {
-    kind: _statements["users_of_file"].format(table=table, users=users) for kind, (table, users) in USERS.items()
+    kind: _statements["users_of_file"].format(table=TABLES[kind], users=FILES_OF[kind]) for kind in FILE_USERS
 }
 FILE = _statements["file"]
 UPLOAD = _statements["upload"]
@@ -49,27 +42,17 @@ def insert(connection: sqlite3.Connection, each: NewObject, now: float) -> None:
     assert columns is not None
     if columns.deadline is not None and columns.deadline <= now:
         raise TooLate
-    given = {name: getattr(each, name) for name in ("id", "owner", "created_at", "document", "extra")}
+    given = columns_of(each, "extra")
     given |= {name: getattr(columns, name) for name in ("digest", "bytes", "purpose", "expires_at")}
     connection.execute(INSERT[each.kind], given)
 
 
-def name_files(connection: sqlite3.Connection, kind: Kind, owner: str, file_ids: Sequence[str]) -> None:
-    """Write down which files an object names, in place of those that it named."""
-    connection.execute(USE_NO_FILE[kind], (owner,))
-    connection.executemany(USE_FILE[kind], [(file_id, owner) for file_id in file_ids])
-
-
-def forget_file(
-    connection: sqlite3.Connection,
-    file_id: str,
-    without: Callable[[Kind, bytes], bytes],
-    replace: Callable[[Kind, str, bytes], None],
-) -> None:
-    """Take a file out of all objects that name it."""
+def forget(connection: sqlite3.Connection, file_id: str, without: Callable[[Kind, bytes], bytes]) -> bool:
+    """Carry out `Store.delete_file`."""
     for kind in FILE_USERS:
         for identifier, document in connection.execute(USERS_OF_FILE[kind], (file_id,)).fetchall():
-            replace(kind, identifier, without(kind, document))
+            objects.replace(connection, kind, identifier, without(kind, document))
+    return objects.delete(connection, "file", file_id)
 
 
 def change_upload(

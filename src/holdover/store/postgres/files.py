@@ -1,6 +1,6 @@
-"""PostgreSQL: files, uploads and who names files. Functions on a connection inside a transaction.
+"""PostgreSQL: files, uploads and who names files. Functions on a connection in a transaction.
 
-Read ``sqlite_files.py`` first. A file is locked before those who name it: whoever is about to name it waits for the
+Read ``sqlite/files.py`` first. A file is locked before those who name it: whoever is about to name it waits for the
 file with its own row in hand, and one of the two is begun again.
 """
 
@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from .postgres_query import Connection, Query, fetch_rows, fetch_value, storable
-from .protocol import FILE_USERS, KINDS, OWNERS, Kind, NewObject, Part, TooLate, UploadChange, UploadRow
-from .sqlite_files import TABLES, USERS
-from .statements import for_case, load_statements
-
-__all__ = ["TABLES"]
-
-#: As in ``postgres.py``: the first half of an advisory lock's number.
-APPLICATION_ID = 0x486F4C64
+from ..protocol import FILE_USERS, KINDS, OWNERS, Kind, NewObject, Part, TooLate, UploadChange, UploadRow
+from ..rows import columns_of
+from ..statements import for_case, load_statements
+from ..tables import APPLICATION_ID, FILE_KINDS, FILES_OF, TABLES
+from . import objects
+from .query import Connection, Query, fetch_rows, fetch_value
 
 _statements = load_statements("postgres", "files.sql")
 
@@ -27,15 +24,11 @@ def _insert(kind: Kind) -> Query:
     return Query(text.format(table=TABLES[kind], application=APPLICATION_ID, number=KINDS.index(kind) + 1))
 
 
-def _of_users(name: str) -> dict[Kind, Query]:
-    return {kind: Query(_statements[name].format(table=table, users=users)) for kind, (table, users) in USERS.items()}
-
-
-INSERT = {kind: _insert(kind) for kind in TABLES}
-EXPIRED = {kind: Query(_statements["expired"].format(table=table)) for kind, table in TABLES.items()}
-USE_FILES = _of_users("use_files")
-USE_NO_FILE = _of_users("use_no_file")
-USERS_OF_FILE = _of_users("users_of_file")
+INSERT = {kind: _insert(kind) for kind in FILE_KINDS}
+EXPIRED = {kind: Query(_statements["expired"].format(table=TABLES[kind])) for kind in FILE_KINDS}
+USERS_OF_FILE = {
+    kind: Query(_statements["users_of_file"].format(table=TABLES[kind], users=FILES_OF[kind])) for kind in FILE_USERS
+}
 FILE = Query(_statements["file"])
 LOCK_FILE = Query(_statements["lock_file"])
 UPLOAD = Query(_statements["upload"])
@@ -54,27 +47,19 @@ async def insert(connection: Connection, each: NewObject) -> None:
     """
     columns = each.file
     assert columns is not None
-    given = {name: getattr(each, name) for name in ("id", "owner", "created_at", "document", "extra")}
+    given = columns_of(each, "extra")
     given |= {name: getattr(columns, name) for name in ("digest", "bytes", "purpose", "expires_at", "deadline")}
     if await fetch_value(connection, INSERT[each.kind], **given) is None:
         raise TooLate
 
 
-async def name_files(connection: Connection, kind: Kind, owner: str, file_ids: Sequence[str]) -> None:
-    """Write down which files an object names, in place of those that it named."""
-    await fetch_value(connection, USE_NO_FILE[kind], owner=owner)
-    if file_ids:
-        await fetch_value(connection, USE_FILES[kind], owner=owner, file_ids=[storable(each) for each in file_ids])
-
-
-async def forget_file(
-    connection: Connection, file_id: str, without: Callable[[Kind, bytes], bytes], replace: dict[Kind, Query]
-) -> None:
-    """Take a file out of all objects that name it; nobody names it from here on."""
+async def forget(connection: Connection, file_id: str, without: Callable[[Kind, bytes], bytes]) -> bool:
+    """Carry out `Store.delete_file`; nobody names the file from here on."""
     await fetch_value(connection, LOCK_FILE, id=file_id)
     for kind in FILE_USERS:
         for identifier, document in await fetch_rows(connection, USERS_OF_FILE[kind], file_id=file_id):
-            await fetch_value(connection, replace[kind], id=identifier, document=without(kind, document))
+            await objects.replace(connection, kind, identifier, without(kind, document))
+    return await objects.delete(connection, "file", file_id)
 
 
 async def change_upload(

@@ -1,4 +1,4 @@
-"""PostgreSQL: the chunks of files. Read ``sqlite_chunks.py`` first; here is what differs.
+"""PostgreSQL: the chunks of files. Read ``sqlite/chunks.py`` first; here is what differs.
 
 Words are found by a GIN index of ``tsvector``. The database ranks a word by how often a text has it, and knows nothing
 of how rare it is elsewhere; so the rarity is counted first, and weighs what each word adds.
@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .postgres_query import Connection, Query, fetch_rows, fetch_value, storable
-from .protocol import (
+from ..protocol import (
     CHUNK_BITS,
     FileVectors,
     IndexedFile,
@@ -23,8 +22,9 @@ from .protocol import (
     Passage,
     Reference,
 )
-from .statements import for_case, load_statements
-from .words import MAX_POSTINGS, marked_words, query_words, rarest
+from ..statements import for_case, load_statements
+from ..words import MAX_POSTINGS, marked_words, query_words, rarest
+from .query import Connection, Query, fetch_rows, fetch_value, storable
 
 #: Chunks that are sent in one statement, so that none takes longer than an answer is waited for.
 BATCH = 500
@@ -161,8 +161,8 @@ async def match_words(
     return [(chunk, min(1.0, float(rank) / most)) for chunk, rank in rows]
 
 
-async def passages(connection: Connection, chunks: Sequence[int]) -> list[Passage]:
-    return [Passage(*row) for row in await fetch_rows(connection, PASSAGES, ids=list(chunks))]
+async def passages(connection: Connection, numbers: Sequence[int]) -> list[Passage]:
+    return [Passage(*row) for row in await fetch_rows(connection, PASSAGES, ids=list(numbers))]
 
 
 async def indexed_text(connection: Connection, store_id: str, file_id: str) -> str | None:
