@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdover.models.protocol import CallChunk, TextChunk
-from holdover.service import running
+from holdover.service import running, wiring
 
 from .replaying import STREAM_TYPE, Replay, account, is_v1, left_out, shape
-from .saying import Said, events, script
+from .saying import Acted, Said, events, script
 
 RECORDED = Path(__file__).parents[3] / "shared" / "contract" / "recorded"
 
@@ -38,6 +39,23 @@ def recordings() -> list[Any]:
     return found or [pytest.param([], [], id="absent", marks=ABSENT)]
 
 
+def act(acted: Acted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the built-in tools of services that are started come to what was recorded."""
+    open_file_search = wiring.open_file_search
+
+    @asynccontextmanager
+    async def open_search(*wanted: Any) -> AsyncIterator[Any]:
+        async with open_file_search(*wanted) as (indexer, _):
+            yield indexer, acted
+
+    @asynccontextmanager
+    async def open_interpreter(*wanted: Any) -> AsyncIterator[Any]:
+        yield acted
+
+    monkeypatch.setattr(wiring, "open_file_search", open_search)
+    monkeypatch.setattr(wiring, "open_code_interpreter", open_interpreter)
+
+
 ABSENT = pytest.mark.skip(reason="the recordings are not beside this checkout: ../shared/contract/recorded")
 V1 = [
     pytest.param(exchanges, id=path.stem)
@@ -47,10 +65,14 @@ V1 = [
 
 
 @pytest.mark.parametrize(("exchanges", "recorded"), recordings())
-def test_the_service_answers_as_the_hosted_api_did(exchanges: list[Any], recorded: list[Any]) -> None:
+def test_the_service_answers_as_the_hosted_api_did(
+    exchanges: list[Any], recorded: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = Said()
+    ids: dict[str, str] = {}
+    act(Acted(recorded, ids), monkeypatch)
     with running(models={"*": said}) as url:
-        replay = Replay(url, said, exchanges, recorded)
+        replay = Replay(url, said, exchanges, recorded, ids)
         replay.run()
     assert len(set(replay.ids.values())) == len(replay.ids), "every recorded object has become one of its own"
 
