@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from holdover.engine.acting import Made
+from holdover.engine.references import FOLDER
 from holdover.models.protocol import CallChunk, Chunk, FinishChunk, ModelError, ModelRequest, TextChunk, UsageChunk
 from holdover.tools.file_search.protocol import Hit
 from holdover.wire.runs import Run
@@ -64,8 +65,12 @@ def objects(exchanges: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
         body = response.get("body")
         if not isinstance(body, dict):
             continue
-        shown = body["data"] if isinstance(body.get("data"), list) else [body]
-        yield from sorted(shown, key=lambda each: each.get("created_at") or 0) if shown is not body else shown
+        if not isinstance(body.get("data"), list):
+            yield body
+            continue
+        is_ascending = "order=asc" in (exchange["request"].get("query") or "")
+        oldest_first = body["data"] if is_ascending else reversed(body["data"])
+        yield from sorted(oldest_first, key=lambda each: each.get("created_at") or 0)
 
 
 def script(run_id: str, exchanges: Sequence[Exchange]) -> list[Turn]:
@@ -152,7 +157,7 @@ def _told(call: dict[str, Any]) -> list[Chunk]:
         case "code_interpreter":
             return [CallChunk(call["index"], arguments=json.dumps(told["input"])[1:-1])] if "input" in told else []
         case _:  # of a search nothing is told before it is done
-            return _called([call])
+            return _called([call], call["index"])
 
 
 def _turns_of_poll(runs: list[dict[str, Any]], messages: dict[str, dict[str, Any]]) -> list[Turn]:
@@ -175,9 +180,9 @@ def _texts(message: dict[str, Any]) -> list[Chunk]:
     return [TextChunk(part["text"]["value"]) for part in message.get("content", []) if part["type"] == "text"]
 
 
-def _called(calls: list[dict[str, Any]]) -> list[Chunk]:
+def _called(calls: list[dict[str, Any]], first: int = 0) -> list[Chunk]:
     made: list[Chunk] = []
-    for index, call in enumerate(calls):
+    for index, call in enumerate(calls, first):
         match call["type"]:
             case "function":
                 name, arguments = call["function"]["name"], call["function"]["arguments"]
@@ -215,22 +220,34 @@ class Acted:
             if each.get("object") == "thread.run.step" and each["step_details"]["type"] == "tool_calls"
             for call in each["step_details"]["tool_calls"]
         ]
+        #: Files that code made, by their names: as far as messages link to them.
+        self._files = {
+            annotation["text"].removeprefix(FOLDER): annotation["file_path"]["file_id"]
+            for each in objects(recorded)
+            if each.get("object") == "thread.message"
+            for part in each["content"]
+            if part["type"] == "text"
+            for annotation in part["text"]["annotations"]
+            if annotation["type"] == "file_path"
+        }
 
     async def search(self, store_ids: Sequence[str], queries: Sequence[str], **more: Any) -> list[Hit]:
-        found = [call["file_search"] for call in self._calls if call["id"] in queries]
-        return [self._hit(result) for result in found[-1].get("results") or ()]
+        shown = [call["file_search"].get("results") or [] for call in self._calls if call["id"] in queries]
+        with_passages = [results for results in shown if any(each.get("content") for each in results)]
+        return [self._hit(result) for result in (with_passages or shown)[-1]]
 
     def _hit(self, result: dict[str, Any]) -> Hit:
         text = "".join(part["text"] for part in result.get("content") or ())
         place = {"store_id": "", "start": 0, "end": len(text)}
         told = {name: result[name] for name in ("file_name", "score", "attributes")}
-        return Hit(file_id=self._ids[result["file_id"]], text=text, **told, **place)
+        return Hit(file_id=self._ids.get(result["file_id"], result["file_id"]), text=text, **told, **place)
 
     async def execute(self, run: Run, code: str) -> AsyncIterator[Made]:
         told = [call["code_interpreter"] for call in self._calls if call["type"] == "code_interpreter"]
         shown = [each["outputs"] for each in told if each["input"] == code]
         outputs = msgspec.convert(shown[-1], list[CodeOutput])
-        yield Made(outputs=outputs, images=[each["image"]["file_id"] for each in shown[-1] if each["type"] == "image"])
+        images = [each["image"]["file_id"] for each in shown[-1] if each["type"] == "image"]
+        yield Made(outputs=outputs, images=images, files=self._files)
 
 
 class Said:
