@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from holdover.models.local import PASSAGE_BYTES, LocalModel
+from holdover.models.local import READ_BYTES, LocalModel
 from holdover.models.protocol import (
     AssistantTurn,
     CallChunk,
@@ -33,6 +33,7 @@ from holdover.tools.file_search.protocol import Hit
 QUERY = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 SEARCH = FunctionSpec("file_search", "Searches.", QUERY)
 WEATHER = FunctionSpec("get_weather", "Tells.", {"type": "object", "properties": {"city": {"type": "string"}}})
+OWN_SEARCH = msgspec.structs.replace(WEATHER, name="file_search")
 QUESTION = UserTurn([TextInput("Where is it?")])
 
 
@@ -93,7 +94,7 @@ async def test_files_are_searched_for_the_users_words_before_it_says_any(endpoin
 
 @pytest.mark.parametrize(
     ("functions", "choice"),
-    [([SEARCH], "none"), ([WEATHER], "auto"), ([msgspec.structs.replace(WEATHER, name="file_search")], "auto")],
+    [([SEARCH], "none"), ([WEATHER], "auto"), ([OWN_SEARCH], "auto")],
 )
 async def test_nothing_is_called_that_is_not_demanded(
     endpoint: Endpoint, functions: Sequence[FunctionSpec], choice: Any
@@ -119,8 +120,20 @@ async def test_a_passage_that_is_too_long_for_it_is_cut(endpoint: Endpoint) -> N
     assert isinstance(turn, UserTurn)
     (part,) = turn.content
     assert isinstance(part, TextInput)
-    assert part.text == "é" * (PASSAGE_BYTES // 2) + "\n\nAccording to the text above: Where is it?"
+    assert part.text == "é" * (READ_BYTES // 2) + "\n\nAccording to the text above: Where is it?"
     assert endpoint.asked[0].temperature == 0.5
+
+
+async def test_the_marker_stands_behind_words_that_come_with_the_end(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(request: ModelRequest) -> AsyncIterator[Sequence[Chunk]]:
+        yield (TextChunk("On the hill."), FinishChunk("length"), UsageChunk(7, 3))
+
+    monkeypatch.setattr(endpoint, "answer", at_once)
+    chunks = await answer(*searched(show_passages(4, [hit("a.md", "It is on a hill.")])), functions=[SEARCH])
+    assert text_of(chunks) == "On the hill. 【4:0†a.md】"
+    assert chunks[-2:] == [FinishChunk("length"), UsageChunk(7, 3)]
 
 
 async def test_it_answers_without_files_where_nothing_was_found(endpoint: Endpoint) -> None:
@@ -155,6 +168,12 @@ async def test_a_demanded_call_is_had_by_a_grammar(endpoint: Endpoint) -> None:
     wanted = endpoint.asked[0].response_format
     assert wanted is not None
     assert [each["properties"]["tool"]["const"] for each in wanted.schema["anyOf"]] == ["file_search", "get_weather"]  # type: ignore[index]
+
+
+async def test_a_function_that_is_called_as_the_search_is_called_as_a_function(endpoint: Endpoint) -> None:
+    endpoint.texts = ('{"tool": "file_search", "arguments": {"city": "Rome"}}',)
+    chunks = await answer(functions=[OWN_SEARCH], tool_choice=ForcedFunction("file_search"))
+    assert chunks[1] == CallChunk(0, arguments='{"city":"Rome"}')
 
 
 @pytest.mark.parametrize("functions", [[], [SEARCH]])

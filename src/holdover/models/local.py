@@ -46,8 +46,8 @@ CONTEXT_TOKENS = 8192
 ANSWER_TOKENS = 512
 #: How many conversations share the context at the same time; others wait.
 SLOTS = 2
-#: As much of a passage as is read: some 800 tokens of English, and never more than fit, as no byte is two tokens.
-PASSAGE_BYTES = 3200
+#: As much of what calls came to as is read: some 800 tokens of English, and never more than fit: no byte is two tokens.
+READ_BYTES = 3200
 
 FILE_SEARCH = "file_search"
 #: A passage behind its marker, up to the next one, as `tools.file_search.citations` shows them.
@@ -91,7 +91,7 @@ class LocalModel:
             ModelError: The weights cannot be used, or the request has an image.
         """
         wanted = _demanded(request)
-        if [each.name for each in wanted] == [FILE_SEARCH]:
+        if len(wanted) == 1 and _is_file_search(wanted[0]):
             yield _search_for(_question(request.turns))
             return
         endpoint = await self._ready()
@@ -105,11 +105,11 @@ class LocalModel:
             reasoning_effort=None,
         )
         if not wanted:
-            markers = "" if request.response_format else "".join(reading.markers)
+            cites = reading.markers and request.response_format is None
+            cited = [TextChunk(f" {''.join(reading.markers)}")] if cites else []
             async for batch in endpoint.answer(asked):
-                if markers and any(isinstance(chunk, FinishChunk) for chunk in batch):
-                    yield (TextChunk(f" {markers}"),)
-                yield batch
+                end = next((at for at, chunk in enumerate(batch) if isinstance(chunk, FinishChunk)), None)
+                yield batch if end is None else [*batch[:end], *cited, *batch[end:]]
             return
         asked = msgspec.structs.replace(
             asked,
@@ -176,7 +176,7 @@ def _demanded(request: ModelRequest) -> Sequence[FunctionSpec]:
 
 
 def _is_file_search(function: FunctionSpec) -> bool:
-    """Whether it is the built-in search, and not a function of the application that is called the same."""
+    """Whether it is asked as the built-in search is, and not another function that is called the same."""
     return function.name == FILE_SEARCH and function.parameters.get("required") == ["query"]
 
 
@@ -208,8 +208,9 @@ def _read(turns: Sequence[Turn]) -> Reading:
     searches = {
         call.id for turn in turns if isinstance(turn, AssistantTurn) for call in turn.calls if call.name == FILE_SEARCH
     }
-    outputs: list[str] = []
+    passages: list[str] = []
     markers: list[str] = []
+    outputs: list[str] = []
     for turn in turns:
         if not isinstance(turn, ToolTurn):
             continue
@@ -217,17 +218,17 @@ def _read(turns: Sequence[Turn]) -> Reading:
             outputs.append(turn.output)
         elif best := _PASSAGE.search(turn.output):
             markers.append(best[1])
-            outputs.append(best[2].encode("utf-8", "replace")[:PASSAGE_BYTES].decode("utf-8", "ignore"))
+            passages.append(best[2])
     words: list[Turn] = []
     for turn in turns:
         if isinstance(turn, UserTurn):
             words.append(UserTurn([TextInput(_text(turn))]))
         elif isinstance(turn, AssistantTurn) and not turn.calls:
             words.append(turn)
-    if outputs:
+    if came_to := [*passages, *outputs]:  # what is cited goes first: nothing is cut off before it
         asked = max((index for index, turn in enumerate(words) if isinstance(turn, UserTurn)), default=len(words))
-        question = f"According to the text above: {_question(turns)}"
-        words[asked:] = [UserTurn([TextInput("\n\n".join([*outputs, question]))])]
+        read = "\n\n".join(came_to).encode("utf-8", "replace")[:READ_BYTES].decode("utf-8", "ignore")
+        words[asked:] = [UserTurn([TextInput(f"{read}\n\nAccording to the text above: {_question(turns)}")])]
     return Reading(words, markers)
 
 
