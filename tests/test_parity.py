@@ -134,10 +134,10 @@ def required(operation: Operation) -> list[str]:
 
 def options_of(operation: Operation) -> set[str]:
     """Return the options that an operation takes according to the table."""
-    record = operation.body or operation.query
+    records = [record for record in (operation.query, operation.body) if record]
     # Whether the answer is a stream says what is returned, so it is an argument that checkers see.
-    own = {each.encode_name for each in msgspec.structs.fields(record)} - {"stream"} if record else set()
-    streamed = set(calls.OF_EVENTS) if operation.streams else {"stream_to"} if record else set()
+    own = {each.encode_name for record in records for each in msgspec.structs.fields(record)} - {"stream"}
+    streamed = set(calls.OF_EVENTS) if operation.streams else {"stream_to"} if records else set()
     streamed -= {"stream_to"} if operation.always_streams else set()
     if operation.file is not None:
         streamed |= {"filename", "on_progress"}  # what the file is called, and who is told how far it has got
@@ -338,7 +338,8 @@ def test_the_engine_has_a_method_for_every_operation(operation: Operation) -> No
     assert inspect.iscoroutinefunction(method)
     names = list(inspect.signature(method).parameters)[1:]
     given = [*operation.arguments, *([operation.file.name] if operation.file else [])]
-    given += [*(["query"] if operation.query else []), *(["body"] if operation.body else [])]
+    # Beside a body, a query says what is shown.
+    given += ["body"] if operation.body else ["query"] if operation.query else []
     given += ["retry_key"] if operation.creates else []
     assert names == [*given, *(["shows_found"] if operation.streams and operation.body else [])]
 

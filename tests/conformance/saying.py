@@ -1,7 +1,8 @@
 """What the model said when an exchange was recorded, found in the answers; and a model that says it again.
 
 Nothing here knows a recording: a run's script is made of its steps where they are shown, of their messages, deltas and
-calls, or, where a program only polled, of what the run and its thread came to.
+calls, or, where a program only polled, of what the run and its thread came to. What built-in tools came to is found in
+the same steps: `Acted` stands in for both.
 """
 
 from __future__ import annotations
@@ -14,9 +15,18 @@ from typing import Any
 
 import msgspec
 
+from holdover.engine.acting import Made
+from holdover.engine.references import FOLDER
 from holdover.models.protocol import CallChunk, Chunk, FinishChunk, ModelError, ModelRequest, TextChunk, UsageChunk
+from holdover.tools.file_search.protocol import Hit
+from holdover.wire.runs import Run
+from holdover.wire.steps import CodeOutput
 
 Exchange = dict[str, Any]
+
+
+#: Stands for what was said where that is shown nowhere.
+UNKNOWN: list[Chunk] = [TextChunk("Hello.")]
 
 
 class Turn(msgspec.Struct):
@@ -55,8 +65,12 @@ def objects(exchanges: Sequence[Exchange]) -> Iterator[dict[str, Any]]:
         body = response.get("body")
         if not isinstance(body, dict):
             continue
-        shown = body["data"] if isinstance(body.get("data"), list) else [body]
-        yield from sorted(shown, key=lambda each: each.get("created_at") or 0) if shown is not body else shown
+        if not isinstance(body.get("data"), list):
+            yield body
+            continue
+        is_ascending = "order=asc" in (exchange["request"].get("query") or "")
+        oldest_first = body["data"] if is_ascending else reversed(body["data"])
+        yield from sorted(oldest_first, key=lambda each: each.get("created_at") or 0)
 
 
 def script(run_id: str, exchanges: Sequence[Exchange]) -> list[Turn]:
@@ -81,17 +95,17 @@ def script(run_id: str, exchanges: Sequence[Exchange]) -> list[Turn]:
         if turn is None:
             continue
         if turns and turn.calls and not turns[-1].calls and turns[-1].reason is None:
-            turns[-1].chunks += turn.chunks  # what was said before a call, and the call, are one answer
+            turns[-1].chunks = (
+                turns[-1].chunks + turn.chunks
+            )  # what was said before a call, and the call, are one answer
             turns[-1].usage = turn.usage
-        elif turns and not turns[-1].calls and not turn.calls:
-            turns[-1] = turn  # between the two was a tool that is not there yet
         else:
             turns.append(turn)
     if not steps:
         turns = _turns_of_poll(runs, messages)
     ended = next((run for run in reversed(runs) if run.get("usage")), None)
     if ended is not None and not turns and ended["status"] in ("completed", "incomplete"):
-        turns = [Turn([TextChunk("Hello.")])]  # what was said is shown nowhere
+        turns = [Turn(UNKNOWN)]
     if ended is not None and turns:
         turns[-1].usage = _rest(ended["usage"], [turn.usage for turn in turns[:-1] if turn.usage])
     if (error := next((run["last_error"] for run in runs if run["last_error"]), None)) is not None:
@@ -118,17 +132,32 @@ def _turn_of_step(
             for part in delta["content"]
             if part["type"] == "text"
         ]
-        turn = Turn(chunks or _texts(message), usage=step["usage"])
+        turn = Turn(chunks or (_texts(message) if message else UNKNOWN), usage=step["usage"])
         turn.reason = _reason(message)
         return turn
     calls: list[Chunk] = []
     for delta in pieces.get(step["id"], []):
         for call in delta["step_details"]["tool_calls"]:
-            if call["type"] == "function":
-                told = call["function"]
-                calls.append(CallChunk(call["index"], None, told.get("name"), told.get("arguments") or ""))
-    calls = calls or _called([each for each in details["tool_calls"] if each["type"] == "function"])
+            calls += _told(call)
+    calls = calls or _called(details["tool_calls"])
     return Turn(calls, usage=step["usage"]) if calls else None
+
+
+def _told(call: dict[str, Any]) -> list[Chunk]:
+    """Return what the model wrote of a call when a delta told this of it."""
+    told = call.get(call["type"], {})
+    match call["type"]:
+        case "function":
+            return [CallChunk(call["index"], None, told.get("name"), told.get("arguments") or "")]
+        case "code_interpreter" if "id" in call:
+            return [
+                CallChunk(call["index"], None, "code_interpreter"),
+                CallChunk(call["index"], arguments='{"code": "'),
+            ]
+        case "code_interpreter":
+            return [CallChunk(call["index"], arguments=json.dumps(told["input"])[1:-1])] if "input" in told else []
+        case _:  # of a search nothing is told before it is done
+            return _called([call], call["index"])
 
 
 def _turns_of_poll(runs: list[dict[str, Any]], messages: dict[str, dict[str, Any]]) -> list[Turn]:
@@ -151,13 +180,17 @@ def _texts(message: dict[str, Any]) -> list[Chunk]:
     return [TextChunk(part["text"]["value"]) for part in message.get("content", []) if part["type"] == "text"]
 
 
-def _called(calls: list[dict[str, Any]]) -> list[Chunk]:
+def _called(calls: list[dict[str, Any]], first: int = 0) -> list[Chunk]:
     made: list[Chunk] = []
-    for index, call in enumerate(calls):
-        made += [
-            CallChunk(index, None, call["function"]["name"]),
-            CallChunk(index, arguments=call["function"]["arguments"]),
-        ]
+    for index, call in enumerate(calls, first):
+        match call["type"]:
+            case "function":
+                name, arguments = call["function"]["name"], call["function"]["arguments"]
+            case "code_interpreter":
+                name, arguments = "code_interpreter", json.dumps({"code": call["code_interpreter"]["input"]})
+            case _:  # what was searched for is not shown: the call's id stands for it
+                name, arguments = "file_search", json.dumps({"query": call["id"]})
+        made += [CallChunk(index, None, name), CallChunk(index, arguments=arguments)]
     return made
 
 
@@ -166,7 +199,55 @@ def _reason(message: dict[str, Any]) -> str | None:
     return {"max_tokens": "length", "content_filter": "content_filter"}.get(why)
 
 
-# ------------------------------------------------------------------------------------------- who says it again
+# ------------------------------------------------------------------------------------ who says and does it again
+
+
+class Acted:
+    """Finds and prints what the built-in tools of a recording came to.
+
+    See `holdover.tools.file_search.protocol.Searcher`, `holdover.engine.acting.Interpreter`.
+
+    Args:
+        recorded: The exchanges that show it.
+        ids: The service's ids by those of the recording.
+    """
+
+    def __init__(self, recorded: Sequence[Exchange], ids: dict[str, str]) -> None:
+        self._ids = ids
+        self._calls = [
+            call
+            for each in objects(recorded)
+            if each.get("object") == "thread.run.step" and each["step_details"]["type"] == "tool_calls"
+            for call in each["step_details"]["tool_calls"]
+        ]
+        #: Files that code made, by their names: as far as messages link to them.
+        self._files = {
+            annotation["text"].removeprefix(FOLDER): annotation["file_path"]["file_id"]
+            for each in objects(recorded)
+            if each.get("object") == "thread.message"
+            for part in each["content"]
+            if part["type"] == "text"
+            for annotation in part["text"]["annotations"]
+            if annotation["type"] == "file_path"
+        }
+
+    async def search(self, store_ids: Sequence[str], queries: Sequence[str], **more: Any) -> list[Hit]:
+        shown = [call["file_search"].get("results") or [] for call in self._calls if call["id"] in queries]
+        with_passages = [results for results in shown if any(each.get("content") for each in results)]
+        return [self._hit(result) for result in (with_passages or shown)[-1]]
+
+    def _hit(self, result: dict[str, Any]) -> Hit:
+        text = "".join(part["text"] for part in result.get("content") or ())
+        place = {"store_id": "", "start": 0, "end": len(text)}
+        told = {name: result[name] for name in ("file_name", "score", "attributes")}
+        return Hit(file_id=self._ids.get(result["file_id"], result["file_id"]), text=text, **told, **place)
+
+    async def execute(self, run: Run, code: str) -> AsyncIterator[Made]:
+        told = [call["code_interpreter"] for call in self._calls if call["type"] == "code_interpreter"]
+        shown = [each["outputs"] for each in told if each["input"] == code]
+        outputs = msgspec.convert(shown[-1], list[CodeOutput])
+        images = [each["image"]["file_id"] for each in shown[-1] if each["type"] == "image"]
+        yield Made(outputs=outputs, images=images, files=self._files)
 
 
 class Said:
@@ -216,7 +297,7 @@ class Said:
                 event.set()
         await event.wait()
         left = self._scripts[run_id]
-        turn = left.pop(0) if left else Turn([TextChunk("Hello.")])
+        turn = left.pop(0) if left else Turn(UNKNOWN)
         for chunk in turn.chunks:
             yield (chunk,)
         if turn.error is not None:

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from holdover.models.protocol import CallChunk, TextChunk
-from holdover.service import running
+from holdover.service import running, wiring
 
 from .replaying import STREAM_TYPE, Replay, account, is_v1, left_out, shape
-from .saying import Said, events, script
+from .saying import Acted, Said, events, script
 
 RECORDED = Path(__file__).parents[3] / "shared" / "contract" / "recorded"
 
@@ -38,6 +39,23 @@ def recordings() -> list[Any]:
     return found or [pytest.param([], [], id="absent", marks=ABSENT)]
 
 
+def act(acted: Acted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the built-in tools of services that are started come to what was recorded."""
+    open_file_search = wiring.open_file_search
+
+    @asynccontextmanager
+    async def open_search(*wanted: Any) -> AsyncIterator[Any]:
+        async with open_file_search(*wanted) as (indexer, _):
+            yield indexer, acted
+
+    @asynccontextmanager
+    async def open_interpreter(*wanted: Any) -> AsyncIterator[Any]:
+        yield acted
+
+    monkeypatch.setattr(wiring, "open_file_search", open_search)
+    monkeypatch.setattr(wiring, "open_code_interpreter", open_interpreter)
+
+
 ABSENT = pytest.mark.skip(reason="the recordings are not beside this checkout: ../shared/contract/recorded")
 V1 = [
     pytest.param(exchanges, id=path.stem)
@@ -47,10 +65,14 @@ V1 = [
 
 
 @pytest.mark.parametrize(("exchanges", "recorded"), recordings())
-def test_the_service_answers_as_the_hosted_api_did(exchanges: list[Any], recorded: list[Any]) -> None:
+def test_the_service_answers_as_the_hosted_api_did(
+    exchanges: list[Any], recorded: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = Said()
+    ids: dict[str, str] = {}
+    act(Acted(recorded, ids), monkeypatch)
     with running(models={"*": said}) as url:
-        replay = Replay(url, said, exchanges, recorded)
+        replay = Replay(url, said, exchanges, recorded, ids)
         replay.run()
     assert len(set(replay.ids.values())) == len(replay.ids), "every recorded object has become one of its own"
 
@@ -105,11 +127,11 @@ class Recorder(Replay):
         super().__init__(url, Said(), [])
         self.exchanges: list[Any] = []
 
-    def say(self, method: str, path: str, body: Any = None) -> Any:
-        status, headers, raw = self._send(method, path, body=body)
+    def say(self, method: str, path: str, body: Any = None, query: str | None = None) -> Any:
+        status, headers, raw = self._send(method, path, body=body, query=query)
         is_stream = headers["content-type"] == STREAM_TYPE
         said = {"sse": raw.decode()} if is_stream else {"body": json.loads(raw)}
-        request = {"method": method, "path": path, "headers": {}, "body": body}
+        request = {"method": method, "path": path, "query": query, "headers": {}, "body": body}
         kept = {name: value for name, value in headers.items() if name in ("content-type", "openai-version")}
         self.exchanges.append({"request": request, "response": {"status": status, "headers": kept, **said}})
         return said.get("body")
@@ -187,15 +209,86 @@ def locks_and_cancelling(recorder: Recorder) -> None:
     recorder.say("GET", f"{path}/runs")
 
 
-@pytest.mark.parametrize("tell", [calls_by_polling, calls_in_streams, failures, locks_and_cancelling])
-def test_what_a_service_of_ours_answered_another_answers_again(tell: Callable[[Recorder], None]) -> None:
+PLOT = {
+    "input": 'plot("é")\r\n',
+    "outputs": [{"type": "logs", "logs": "drawn\n"}, {"type": "image", "image": {"file_id": "file-plot"}}],
+}
+PASSAGE = {"type": "text", "text": "Filip likes cake."}
+FOUND = {
+    "results": [
+        {"file_id": "file-foods", "file_name": "foods.txt", "score": 0.75, "attributes": {}, "content": [PASSAGE]}
+    ]
+}
+LINK = {"type": "file_path", "text": "sandbox:/mnt/data/a.csv", "file_path": {"file_id": "file-made"}}
+#: What the tools come to while a service of ours is recorded.
+TOOLS: list[Any] = [
+    {
+        "object": "thread.run.step",
+        "step_details": {
+            "type": "tool_calls",
+            "tool_calls": [
+                {"id": "call_1", "type": "code_interpreter", "code_interpreter": PLOT},
+                {"id": "call_2", "type": "file_search", "file_search": FOUND},
+            ],
+        },
+    },
+    {"object": "thread.message", "content": [{"type": "text", "text": {"annotations": [LINK]}}]},
+]
+BOTH = (
+    f"!call code_interpreter {json.dumps({'code': PLOT['input']})}\n"
+    '!call file_search {"query": "call_2"}\n'
+    "!then\n!say See sandbox:/mnt/data/a.csv, and cake 【4:0†x】 as well."
+)
+PASSAGES = "include[]=step_details.tool_calls%5B%2A%5D.file_search.results%5B%2A%5D.content"
+
+
+def begin_with_tools(recorder: Recorder, **more: Any) -> Any:
+    assistant = recorder.say(
+        "POST",
+        "/assistants",
+        {
+            "model": "gpt-4o",
+            "tools": [{"type": "code_interpreter"}, {"type": "file_search"}],
+            "tool_resources": {"file_search": {"vector_stores": [{}]}},
+        },
+    )
+    thread = recorder.say("POST", "/threads", {"messages": [{"role": "user", "content": BOTH}]})
+    return recorder.say("POST", f"/threads/{thread['id']}/runs", {"assistant_id": assistant["id"], **more})
+
+
+def tools_by_polling(recorder: Recorder) -> None:
+    run = begin_with_tools(recorder)
+    recorder.poll(run, "completed")
+    path = f"/threads/{run['thread_id']}"
+    (_, step) = recorder.say("GET", f"{path}/runs/{run['id']}/steps", query=PASSAGES)["data"]
+    recorder.say("GET", f"{path}/runs/{run['id']}/steps/{step['id']}")
+    image, text = recorder.say("GET", f"{path}/messages")["data"][0]["content"]
+    assert image["type"] == "image_file"
+    assert [each["type"] for each in text["text"]["annotations"]] == ["file_path", "file_citation"]
+
+
+def tools_in_a_stream(recorder: Recorder) -> None:
+    begin_with_tools(recorder, stream=True)
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [calls_by_polling, calls_in_streams, failures, locks_and_cancelling, tools_by_polling, tools_in_a_stream],
+)
+def test_what_a_service_of_ours_answered_another_answers_again(
+    tell: Callable[[Recorder], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the comparison stands on: what was said is found, what was shown is waited for, and the answers agree."""
-    with running(aliases={"*": "scripted"}) as url:
-        recorder = Recorder(url)
-        tell(recorder)
+    with monkeypatch.context() as patched:
+        act(Acted([{"request": {}, "response": {"body": {"data": TOOLS}}}], {}), patched)
+        with running(aliases={"*": "scripted"}) as url:
+            recorder = Recorder(url)
+            tell(recorder)
     said = Said()
+    ids: dict[str, str] = {}
+    act(Acted(recorder.exchanges, ids), monkeypatch)
     with running(models={"*": said}) as url:
-        Replay(url, said, recorder.exchanges).run()
+        Replay(url, said, recorder.exchanges, ids=ids).run()
 
 
 def test_a_script_is_what_the_steps_show() -> None:

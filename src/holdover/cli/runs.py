@@ -21,6 +21,13 @@ from .values import JSON, ResponseFormat, Text
 if TYPE_CHECKING:
     from holdover.client import Client
 
+takes_include = click.option(
+    "--include",
+    multiple=True,
+    callback=lambda _context, _option, given: list(given) or None,
+    help="What is wanted beside what steps always show; may be repeated.",
+)
+
 #: What a run may have instead of its assistant's.
 OVERRIDES: tuple[Decorator, ...] = (
     click.option("--model", help="Model that answers."),
@@ -36,6 +43,7 @@ OVERRIDES: tuple[Decorator, ...] = (
     click.option("--max-completion-tokens", type=int, help="Limit on all that is said."),
     click.option("--truncation-strategy", type=JSON(dict), help="What of a long thread is seen."),
     takes_metadata,
+    takes_include,
 )
 
 
@@ -159,15 +167,19 @@ def cancel(client: Client, *, thread_id: str, run_id: str, as_json: bool) -> Non
 @click.argument("thread_id")
 @click.argument("run_id")
 @click.argument("tool_outputs", type=JSON(list), metavar="JSON|@FILE")
+@takes_include
 @calls
 @shows
-def submit(client: Client, *, thread_id: str, run_id: str, tool_outputs: Any, as_json: bool) -> None:
+def submit(
+    client: Client, *, thread_id: str, run_id: str, tool_outputs: Any, as_json: bool, include: list[str] | None
+) -> None:
     """Submit the outputs of all calls that a run waits for; it goes on with them.
 
     \b
     holdover runs submit thread_… run_… '[{"tool_call_id": "call_…", "output": "18 degrees"}]'
     """
-    write_object(client.submit_tool_outputs_to_run(thread_id, run_id, tool_outputs), as_json)
+    included = content(include=include)
+    write_object(client.submit_tool_outputs_to_run(thread_id, run_id, tool_outputs, **included), as_json)
 
 
 @runs.command("follow")
@@ -203,18 +215,18 @@ def follow(client: Client, *, thread_id: str, run_id: str, last_event_id: int | 
 @runs.command("steps")
 @click.argument("thread_id")
 @click.argument("run_id")
-@click.option("--include", multiple=True, help="What is wanted beside the steps; may be repeated.")
+@takes_include
 @takes_page("step")
 @calls
 @shows
-def steps(client: Client, *, thread_id: str, run_id: str, include: tuple[str, ...], **options: Any) -> None:
+def steps(client: Client, *, thread_id: str, run_id: str, include: list[str] | None, **options: Any) -> None:
     """List the steps of a run, newest first.
 
     \b
     holdover runs steps thread_… run_… --order asc
     """
     write_page(
-        partial(client.list_run_steps, thread_id, run_id, **content(include=list(include) or None)),
+        partial(client.list_run_steps, thread_id, run_id, **content(include=include)),
         ("ID", "STATUS", "DID", "CREATED"),
         lambda each: (each.id, each.status, one_line(_in_short(each)), moment(each.created_at)),
         nothing="No steps.",
@@ -233,14 +245,16 @@ def _in_short(step: RunStep) -> str:
 @click.argument("thread_id")
 @click.argument("run_id")
 @click.argument("step_id")
-@click.option("--include", multiple=True, help="What is wanted beside the step; may be repeated.")
+@takes_include
 @calls
 @shows
-def step(client: Client, *, thread_id: str, run_id: str, step_id: str, include: tuple[str, ...], as_json: bool) -> None:
+def step(
+    client: Client, *, thread_id: str, run_id: str, step_id: str, include: list[str] | None, as_json: bool
+) -> None:
     """Show a step of a run.
 
     \b
     holdover runs step thread_… run_… step_…
     """
-    included = content(include=list(include) or None)
+    included = content(include=include)
     write_object(client.get_run_step(thread_id, run_id, step_id, **included), as_json)

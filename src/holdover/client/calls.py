@@ -73,7 +73,7 @@ def call(
         content = _plain(content, "")
         path = _path(operation, arguments)
         if operation.query is not None:
-            path += _query(operation, content)
+            path += _query(operation, content if operation.body is None else _taken_out(content, operation.query))
         body = None if operation.body is None else _body(operation, content, file, on_progress)
     except Refused as refused:
         raise BadRequestError(refused.message, param=refused.param, code=refused.code) from None
@@ -119,9 +119,9 @@ def _decoder(reply: Any) -> Callable[[bytes], Any]:
 
 @cache
 def _options_of(operation: Operation) -> frozenset[str]:
-    record = operation.body or operation.query
+    records = [record for record in (operation.query, operation.body) if record is not None]
     # Whether events are wanted is an argument of the method, which passes it on as a member of the body.
-    return frozenset(record.__struct_fields__) - {"stream"} if record is not None else frozenset()
+    return frozenset(name for record in records for name in record.__struct_fields__) - {"stream"}
 
 
 def _unknown_option(operation: Operation, option: str, given: Mapping[str, Any]) -> UnknownOptionError:
@@ -176,6 +176,11 @@ def _query(operation: Operation, content: Mapping[str, Any]) -> str:
             check_id(name, cursor, operation.kind)
     pairs = [pair for name, value in plain.items() for pair in _pairs(name, value)]
     return "?" + "&".join(f"{name}={_quoted(value)}" for name, value in pairs) if pairs else ""
+
+
+def _taken_out(content: dict[str, Any], record: Any) -> dict[str, Any]:
+    """Take the members of a record out of what else goes into the body."""
+    return {name: content.pop(name) for name in record.__struct_fields__ if name in content}
 
 
 def _pairs(name: str, value: Any) -> list[tuple[str, str]]:

@@ -166,6 +166,7 @@ class StreamRunOptions(CallOptions, FunctionOptions, total=False):
 
 
 class _Overrides(TypedDict, total=False):
+    include: Sequence[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None
     instructions: str | None
     max_completion_tokens: int | None
     max_prompt_tokens: int | None
@@ -195,6 +196,12 @@ class CreateThreadAndRunOptions(_Overrides, EventOptions, total=False):
 
     thread: CreateThread | NewThreadParam
     tool_resources: ToolResources | ToolResourcesParam | None
+
+
+class SubmitToolOutputsOptions(EventOptions, total=False):
+    """Options of ``submit_tool_outputs_to_run``."""
+
+    include: Sequence[Literal["step_details.tool_calls[*].file_search.results[*].content"]] | None
 
 
 class WaitOptions(CallOptions, FunctionOptions, total=False):

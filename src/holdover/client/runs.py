@@ -16,12 +16,12 @@ from .options import (
     CallOptions,
     CreateRunOptions,
     CreateThreadAndRunOptions,
-    EventOptions,
     ModifyRunOptions,
     PageOptions,
     RunAndWaitOptions,
     StreamedCallOptions,
     StreamRunOptions,
+    SubmitToolOutputsOptions,
     WaitOptions,
 )
 from .pages import AsyncPage, Page
@@ -77,6 +77,7 @@ class RunMethods(Core):
             max_prompt_tokens, max_completion_tokens: Limits over all answers of the model; the run ends ``incomplete``.
             truncation_strategy: What of a long thread is seen: ``auto``, or the ``last_messages``.
             metadata: Up to 16 pairs of strings: keys up to 64 characters, values up to 512.
+            include: What the events show beside what they always do: the passages that searches find.
             stream: Whether to return the events, as they come, instead of the run.
             stream_to: Receives every event, a `holdover.RunEvent`: a function or a queue. The call returns the run when
                 there are no more; with ``background=True`` at once, and a thread or a task hands them over.
@@ -127,6 +128,7 @@ class RunMethods(Core):
             max_prompt_tokens, max_completion_tokens: Limits over all answers of the model; the run ends ``incomplete``.
             truncation_strategy: What of a long thread is seen: ``auto``, or the ``last_messages``.
             metadata: Up to 16 pairs of strings: keys up to 64 characters, values up to 512.
+            include: What the events show beside what they always do: the passages that searches find.
             stream: Whether to return the events, as they come, instead of the run.
             stream_to: Receives every event, a `holdover.RunEvent`: a function or a queue. The call returns the run when
                 there are no more; with ``background=True`` at once, and a thread or a task hands them over.
@@ -247,7 +249,7 @@ class RunMethods(Core):
         tool_outputs: ToolOutputs,
         *,
         stream: Literal[False] | None = False,
-        **options: Unpack[EventOptions],
+        **options: Unpack[SubmitToolOutputsOptions],
     ) -> Run: ...
 
     @overload
@@ -258,7 +260,7 @@ class RunMethods(Core):
         tool_outputs: ToolOutputs,
         *,
         stream: Literal[True],
-        **options: Unpack[EventOptions],
+        **options: Unpack[SubmitToolOutputsOptions],
     ) -> RunStream: ...
 
     def submit_tool_outputs_to_run(
@@ -268,7 +270,7 @@ class RunMethods(Core):
         tool_outputs: ToolOutputs,
         *,
         stream: bool | None = False,
-        **options: Unpack[EventOptions],
+        **options: Unpack[SubmitToolOutputsOptions],
     ) -> Run | RunStream:
         """Submit the outputs of all calls that a run waits for; it goes on with them.
 
@@ -278,6 +280,7 @@ class RunMethods(Core):
             thread_id: The thread's id.
             run_id: The run's id.
             tool_outputs: Of every call: ``tool_call_id`` and ``output``.
+            include: What the events show beside what they always do: the passages that searches find.
             stream: Whether to return the events, as they come, instead of the run.
             stream_to: Receives every event, a `holdover.RunEvent`: a function or a queue. The call returns the run when
                 there are no more; with ``background=True`` at once, and a thread or a task hands them over.
@@ -493,7 +496,7 @@ class AsyncRunMethods(AsyncCore):
         tool_outputs: ToolOutputs,
         *,
         stream: Literal[False] | None = False,
-        **options: Unpack[EventOptions],
+        **options: Unpack[SubmitToolOutputsOptions],
     ) -> Run: ...
 
     @overload
@@ -504,7 +507,7 @@ class AsyncRunMethods(AsyncCore):
         tool_outputs: ToolOutputs,
         *,
         stream: Literal[True],
-        **options: Unpack[EventOptions],
+        **options: Unpack[SubmitToolOutputsOptions],
     ) -> AsyncRunStream: ...
 
     @same_docstring(RunMethods.submit_tool_outputs_to_run)
@@ -515,7 +518,7 @@ class AsyncRunMethods(AsyncCore):
         tool_outputs: ToolOutputs,
         *,
         stream: bool | None = False,
-        **options: Unpack[EventOptions],
+        **options: Unpack[SubmitToolOutputsOptions],
     ) -> Run | AsyncRunStream:
         return await self._begin(
             "submit_tool_outputs_to_run", [thread_id, run_id], {"tool_outputs": tool_outputs}, stream, options

@@ -2,13 +2,18 @@
 
 llama.cpp's own server answers on a port of loopback, on threads of its own: the event loop is never held up, and
 closing the connection ends the work. So it is asked as any other endpoint is (`compatible`); here is only what a model
-of this size needs beside that. Its template knows no tools, so a call that is demanded is had by a grammar: its form
-is right, its sense is luck.
+of this size needs beside that:
+
+- Its template knows no tools, so a call that is demanded is had by a grammar: its form is right, its sense is luck.
+- It cannot tell when to search files, nor for what. Where it may, it does, once, for the user's own words.
+- It answers best from a text that stands before the question, in one turn (measured, with several wordings). It reads
+  the best passage alone, and cannot be told to cite: its answer ends with the marker of what it read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -41,6 +46,19 @@ CONTEXT_TOKENS = 8192
 ANSWER_TOKENS = 512
 #: How many conversations share the context at the same time; others wait.
 SLOTS = 2
+#: As much of what calls came to as is read: some 800 tokens of English, and never more than fit: no byte is two tokens.
+READ_BYTES = 3200
+
+FILE_SEARCH = "file_search"
+#: A passage behind its marker, up to the next one, as `tools.file_search.citations` shows them.
+_PASSAGE = re.compile(r"^(【\d+:\d+†[^【】\n]*】)\n(.*?)(?=\n\n【\d+:\d+†[^【】\n]*】\n|\Z)", re.MULTILINE | re.DOTALL)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A conversation as this model reads it, and the markers of the passages that are in it."""
+
+    turns: Sequence[Turn]
+    markers: Sequence[str] = ()
 
 
 class LocalModel:
@@ -72,18 +90,26 @@ class LocalModel:
         Raises:
             ModelError: The weights cannot be used, or the request has an image.
         """
-        endpoint = await self._ready()
         wanted = _demanded(request)
+        if len(wanted) == 1 and _is_file_search(wanted[0]):
+            yield _search_for(_question(request.turns))
+            return
+        endpoint = await self._ready()
+        reading = _read(request.turns)
         asked = msgspec.structs.replace(
             request,
-            turns=[_readable(turn) for turn in request.turns],
+            turns=reading.turns,
             functions=(),
+            temperature=0.0 if request.temperature is None else request.temperature,
             max_completion_tokens=min(request.max_completion_tokens or ANSWER_TOKENS, ANSWER_TOKENS),
             reasoning_effort=None,
         )
         if not wanted:
+            cites = reading.markers and request.response_format is None
+            cited = [TextChunk(f" {''.join(reading.markers)}")] if cites else []
             async for batch in endpoint.answer(asked):
-                yield batch
+                end = next((at for at, chunk in enumerate(batch) if isinstance(chunk, FinishChunk)), None)
+                yield batch if end is None else [*batch[:end], *cited, *batch[end:]]
             return
         asked = msgspec.structs.replace(
             asked,
@@ -134,24 +160,76 @@ def _load(path: str) -> Any:
 
 
 def _demanded(request: ModelRequest) -> Sequence[FunctionSpec]:
-    """Return the functions of which one must be called; none where the model may answer in words: it then does."""
-    if isinstance(request.tool_choice, ForcedFunction):
-        return [each for each in request.functions if each.name == request.tool_choice.name]
-    return request.functions if request.tool_choice == "required" else ()
+    """Return the functions of which one must be called; none where the model may answer in words: it then does.
+
+    Files, where there are any, are searched before the first words.
+    """
+    match request.tool_choice:
+        case ForcedFunction(name=name):
+            return [each for each in request.functions if each.name == name]
+        case "required":
+            return request.functions
+        case "auto" if not any(isinstance(turn, ToolTurn) for turn in request.turns):
+            return [each for each in request.functions if _is_file_search(each)]
+        case _:
+            return ()
 
 
-def _readable(turn: Turn) -> Turn:
-    """Return a turn in words: calls and their outputs are nothing that the template knows."""
-    match turn:
-        case UserTurn(content=content):
-            if any(isinstance(part, ImageInput) for part in content):
-                raise ModelError("The local model reads text only; the thread has an image.", code="invalid_prompt")
-            return turn
-        case AssistantTurn(text=text, calls=calls):
-            called = " ".join(f"I look it up with {call.name}({call.arguments})." for call in calls)
-            return AssistantTurn(" ".join(filter(None, (text, called))))
-        case ToolTurn(output=output):
-            return UserTurn([TextInput(f"The result is: {output}\nAnswer my question with it, in one sentence.")])
+def _is_file_search(function: FunctionSpec) -> bool:
+    """Whether it is asked as the built-in search is, and not another function that is called the same."""
+    return function.name == FILE_SEARCH and function.parameters.get("required") == ["query"]
+
+
+def _search_for(query: str) -> Sequence[Chunk]:
+    arguments = msgspec.json.encode({"query": query}).decode()
+    return (CallChunk(0, name=FILE_SEARCH), CallChunk(0, arguments=arguments), FinishChunk("tool_calls"))
+
+
+def _question(turns: Sequence[Turn]) -> str:
+    """Return what the user said last.
+
+    Raises:
+        ModelError: It has an image.
+    """
+    return next((_text(turn) for turn in reversed(turns) if isinstance(turn, UserTurn)), "")
+
+
+def _text(turn: UserTurn) -> str:
+    if any(isinstance(part, ImageInput) for part in turn.content):
+        raise ModelError("The local model reads text only; the thread has an image.", code="invalid_prompt")
+    return "\n".join(part.text for part in turn.content if isinstance(part, TextInput))
+
+
+def _read(turns: Sequence[Turn]) -> Reading:
+    """Return a conversation in words: calls and their outputs are nothing that the template knows.
+
+    What calls came to stands before the question that they were made for.
+    """
+    searches = {
+        call.id for turn in turns if isinstance(turn, AssistantTurn) for call in turn.calls if call.name == FILE_SEARCH
+    }
+    passages: list[str] = []
+    markers: list[str] = []
+    outputs: list[str] = []
+    for turn in turns:
+        if not isinstance(turn, ToolTurn):
+            continue
+        if turn.call_id not in searches:
+            outputs.append(turn.output)
+        elif best := _PASSAGE.search(turn.output):
+            markers.append(best[1])
+            passages.append(best[2])
+    words: list[Turn] = []
+    for turn in turns:
+        if isinstance(turn, UserTurn):
+            words.append(UserTurn([TextInput(_text(turn))]))
+        elif isinstance(turn, AssistantTurn) and not turn.calls:
+            words.append(turn)
+    if came_to := [*passages, *outputs]:  # what is cited goes first: nothing is cut off before it
+        asked = max((index for index, turn in enumerate(words) if isinstance(turn, UserTurn)), default=len(words))
+        read = "\n\n".join(came_to).encode("utf-8", "replace")[:READ_BYTES].decode("utf-8", "ignore")
+        words[asked:] = [UserTurn([TextInput(f"{read}\n\nAccording to the text above: {_question(turns)}")])]
+    return Reading(words, markers)
 
 
 def _told_of(functions: Sequence[FunctionSpec], instructions: str | None) -> str:

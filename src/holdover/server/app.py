@@ -23,7 +23,6 @@ from holdover.wire.events import CONTENT_TYPE
 from holdover.wire.forms import decode_form
 from holdover.wire.operations import OPERATIONS, FormFile, Operation
 from holdover.wire.refusals import Refused, invalid_json, missing_field, unreadable_form
-from holdover.wire.steps import IncludeQuery
 from holdover.wire.strict import check_id, decode_body, decode_query
 
 from .access import Access
@@ -365,23 +364,22 @@ def _parameters(operation: Operation, arguments: list[str], query: bytes) -> lis
         for name, value in zip(operation.arguments, arguments, strict=True):
             check_id(name, value, name.removesuffix("_id"))
     parameters: list[Any] = list(arguments)
-    if operation.query is not None:
+    if operation.query is not None and operation.body is None:
         decoded = decode_query(_pairs(query), operation.query)
         for name in ("after", "before"):
             if isinstance(cursor := getattr(decoded, name, None), str):
                 check_id(name, cursor, operation.kind or "")
         parameters.append(decoded)
-    elif query and not operation.streams:
+    elif query and operation.query is None:
         decode_query(_pairs(query), _NoParameters)
     return parameters
 
 
 def _shown(operation: Operation, query: bytes) -> dict[str, bool]:
     """Return what the events of a run are to show beside what they always do."""
-    if operation.query is not None or not operation.streams or not query:
+    if operation.query is None or operation.body is None or not query:
         return {}
-    # Taken wherever a run goes on: there are clients that send it with each of these.
-    return {"shows_found": True} if decode_query(_pairs(query), IncludeQuery).include else {}
+    return {"shows_found": True} if decode_query(_pairs(query), operation.query).include else {}
 
 
 class _NoParameters(msgspec.Struct):

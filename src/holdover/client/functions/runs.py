@@ -14,7 +14,6 @@ from ..options import (
     CallOptions,
     CreateRunOptions,
     CreateThreadAndRunOptions,
-    EventOptions,
     IncludeOptions,
     ModifyRunOptions,
     PageOptions,
@@ -22,6 +21,7 @@ from ..options import (
     StepPageOptions,
     StreamedCallOptions,
     StreamRunOptions,
+    SubmitToolOutputsOptions,
     WaitOptions,
 )
 from ..pages import Page
@@ -110,13 +110,18 @@ def submit_tool_outputs_to_run(
     tool_outputs: ToolOutputs,
     *,
     stream: Literal[False] | None = False,
-    **options: Unpack[EventOptions],
+    **options: Unpack[SubmitToolOutputsOptions],
 ) -> Run: ...
 
 
 @overload
 def submit_tool_outputs_to_run(
-    thread_id: str, run_id: str, tool_outputs: ToolOutputs, *, stream: Literal[True], **options: Unpack[EventOptions]
+    thread_id: str,
+    run_id: str,
+    tool_outputs: ToolOutputs,
+    *,
+    stream: Literal[True],
+    **options: Unpack[SubmitToolOutputsOptions],
 ) -> RunStream: ...
 
 
@@ -127,7 +132,7 @@ def submit_tool_outputs_to_run(
     tool_outputs: ToolOutputs,
     *,
     stream: bool | None = False,
-    **options: Unpack[EventOptions],
+    **options: Unpack[SubmitToolOutputsOptions],
 ) -> Run | RunStream:
     return default_client().submit_tool_outputs_to_run(thread_id, run_id, tool_outputs, stream=stream, **options)  # type: ignore[arg-type]
 
