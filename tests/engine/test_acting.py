@@ -123,6 +123,10 @@ class Interpreting:
     def __init__(self, at_work: asyncio.Event) -> None:
         self._at_work = at_work
         self.closed = 0
+        self.forgotten: list[str] = []
+
+    async def forget(self, thread_id: str) -> None:
+        self.forgotten.append(thread_id)
 
     async def execute(self, run: Run, code: str) -> AsyncIterator[Made]:
         try:
@@ -363,6 +367,12 @@ async def test_a_tool_that_is_not_there_says_so(world: World) -> None:
     told = await world.run('!call file_search {"query": "1"}')
     assert told.ended.status == "failed"
     assert "without file search" in str(told.ended.last_error)
+
+
+async def test_a_thread_that_is_deleted_leaves_no_sandbox(world: World) -> None:
+    told = await world.run('!call code_interpreter {"code": "1"}\n!then\n!say ok')
+    await world.engine.delete_thread(told.ended.thread_id)
+    assert world.interpreter.forgotten == [told.ended.thread_id]
 
 
 async def test_a_tool_that_must_be_used_is_used(world: World) -> None:

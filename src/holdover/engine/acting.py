@@ -69,6 +69,9 @@ class Search(Protocol):
 class Interpreter(Protocol):
     """Runs code for a run's thread."""
 
+    async def forget(self, thread_id: str) -> None:
+        """Let go of what is kept for a thread: it was deleted."""
+
     def execute(self, run: Run, code: str) -> AsyncIterator[Made]:
         """Run code and give what it comes to, as it comes. Closing the iterator early stops the code."""
 
@@ -101,6 +104,11 @@ class Tools:
                 yield made
         finally:
             await running.aclose()  # type: ignore[attr-defined]
+
+    async def forget(self, thread_id: str) -> None:
+        """Let go of what is kept for a thread. See `Interpreter.forget`."""
+        if self._interpreter is not None:
+            await self._interpreter.forget(thread_id)
 
     def references(self, searches: Sequence[FileSearchCallDetails], files: Mapping[str, str]) -> References:
         """Return what finds the citations of these searches, and the paths of these files, in a text."""

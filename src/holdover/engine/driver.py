@@ -72,13 +72,13 @@ class Work:
         worker: str,
         new_id: Callable[[str], str],
         blobs: Blobs,
-        tools: Tools | None = None,
+        tools: Tools,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.store = store
         self.blobs = blobs
         self.models = models
-        self.tools = tools or Tools()
+        self.tools = tools
         self.broadcast = broadcast
         self.worker = worker
         self.new_id = new_id

@@ -55,6 +55,9 @@ class Sessions(Protocol):
     def use(self, thread_id: str) -> AbstractAsyncContextManager[Used]:
         """Have a thread's session to oneself."""
 
+    async def forget(self, thread_id: str) -> None:
+        """Close a thread's session."""
+
 
 class _Folder(msgspec.Struct):
     """What is in a session's folder: the names of files that were given to it, and of those that code made there."""
@@ -92,6 +95,10 @@ class CodeInterpreter:
         except SandboxError as error:
             telemetry.emit("sandbox.failure", run_id=run.id, error=error)
             yield Made(outputs=[CodeLogs(logs=f"{error}\n")])
+
+    async def forget(self, thread_id: str) -> None:
+        """End a thread's session, and with it all that is in it."""
+        await self._sessions.forget(thread_id)
 
     # ------------------------------------------------------------------------------------- files that go in
 

@@ -82,9 +82,17 @@ class Engine(
         self._sweeping: asyncio.Task[None] | None = None
         self._run_lifetime_s = run_lifetime_s
         self._broadcast = Broadcast()
+        self._tools = tools or Tools()
         name = f"worker-{os.getpid()}-{os.urandom(6).hex()}"
         work = Work(
-            store, models, self._broadcast, worker=name, new_id=self._new_id, blobs=blobs, tools=tools, sleep=sleep
+            store,
+            models,
+            self._broadcast,
+            worker=name,
+            new_id=self._new_id,
+            blobs=blobs,
+            tools=self._tools,
+            sleep=sleep,
         )
         self._worker = Worker(work, name=name, lease_s=lease_s, max_runs=max_runs, claims=claims, sleep=sleep)
         self._searcher = searcher

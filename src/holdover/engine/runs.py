@@ -45,6 +45,7 @@ from holdover.wire.threads import CreateThread
 from holdover.wire.tools import NewToolResources, ToolResources
 
 from . import lifecycle
+from .acting import Tools
 from .assistants import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, echoed
 from .attaching import RunAttaching
 from .broadcast import EventStream
@@ -102,6 +103,7 @@ class RunOperations(ThreadOperations, RunAttaching):
     _models: Models
     _worker: Worker
     _run_lifetime_s: float
+    _tools: Tools
 
     # ------------------------------------------------------------------------------------------- making one
 
@@ -444,6 +446,7 @@ class RunOperations(ThreadOperations, RunAttaching):
         reply = await super().delete_thread(thread_id)
         if active is not None and not self._worker.interrupt(active, "deleted"):
             self._broadcast.end(active)
+        await self._tools.forget(thread_id)
         return reply
 
     async def _changed(
