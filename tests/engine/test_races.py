@@ -124,8 +124,8 @@ async def test_a_run_that_is_taken_over_at_any_moment_is_done_once(world: World,
     """Its driver was frozen, or its loop blocked, for longer than the lease; then it comes back and knows nothing."""
     gate, run = await held_run(world, hold, moment)
     await world.pass_time(11)
-    await world.sweep()
     other = await world.other_engine(ScriptedModel([[TextChunk("by another")]]))
+    await world.sweep(other)
     await world.claim(other)
     await world.until(run, "completed")
     await let_go(world, gate)

@@ -161,6 +161,17 @@ async def test_the_clock_of_a_worker_counts_for_nothing(
     assert all(abs(each - real) < 60 for each in times)
 
 
+async def test_a_worker_does_not_take_a_run_from_itself(world: World) -> None:
+    """What kept it from renewing a lease in time, it has behind it when it looks for what is overdue."""
+    run = await world.run("!say a\n!hang")
+    await world.until_said(run)
+    await world.pass_time(60)
+    await world.sweep()
+    assert (await world.look(run))["status"] == "in_progress"
+    await world.sweep(await world.other_engine())
+    assert (await world.look(run))["status"] == "queued"
+
+
 async def test_a_worker_whose_loop_is_blocked_for_longer_than_its_lease_does_no_harm(shared_world: World) -> None:
     is_blocked, may_go_on = threading.Event(), threading.Event()
 

@@ -224,9 +224,16 @@ class Worker:
         if changed < BATCH:
             await self._sleep(about(min(SWEEP_S, self.lease_s / 2)))
 
+    def _overdue(self, row: RunRow) -> RunChange | None:
+        """Return what becomes of a run that is overdue. One that is driven here was only not renewed in time."""
+        is_ours = row.worker == self.name and self.is_driving(row.id)
+        if is_ours and (row.expires_at is None or row.now < row.expires_at):
+            return None
+        return overdue(row)
+
     async def put_right(self, run_id: str) -> bool:
         """End a run whose time is up, or take it from a worker that gives no sign of life; return whether it was so."""
-        changed = await self._store.change_run(run_id, overdue)
+        changed = await self._store.change_run(run_id, self._overdue)
         if changed is None or changed.change is None:
             return False
         run = decode_run(changed.change.document)
