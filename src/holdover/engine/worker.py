@@ -108,9 +108,9 @@ class Worker:
         driver = Driver(self._work, row, epoch, run)
         self._drivers[driver.run_id] = driver
         self._idle.clear()
-        task = asyncio.create_task(self._drive(driver))
+        task = asyncio.create_task(driver.drive())
         self._driving.add(task)
-        task.add_done_callback(self._driving.discard)
+        task.add_done_callback(lambda task: self._let_go(driver, task))
 
     def interrupt(self, run_id: str, why: Interruption) -> bool:
         """Interrupt a run if it is driven here, and say whether it is."""
@@ -128,16 +128,14 @@ class Worker:
         """Look for runs now."""
         self._wake.set()
 
-    async def _drive(self, driver: Driver) -> None:
-        try:
-            await driver.drive()
-        finally:
-            if self._drivers.get(driver.run_id) is driver:
-                del self._drivers[driver.run_id]
-            if not self._drivers:
-                self._idle.set()
-            if len(self._drivers) == self._max_runs - 1:
-                self._wake.set()  # there is room again
+    def _let_go(self, driver: Driver, task: asyncio.Task[None]) -> None:
+        self._driving.discard(task)
+        if self._drivers.get(driver.run_id) is driver:
+            del self._drivers[driver.run_id]
+        if not self._drivers:
+            self._idle.set()
+        if len(self._drivers) == self._max_runs - 1:
+            self._wake.set()  # there is room again
 
     def take_hint(self, status: str, run_id: str) -> None:
         """Take in what another process tells of a run (`holdover.store.protocol.Hint`)."""
