@@ -48,9 +48,10 @@ def _keeps_the_rules(data: Any) -> bool:
         return False
     if data.get("type") == "last_messages" and "last_messages" not in data:
         return False
-    outputs = [each["tool_call_id"] for each in data.get("tool_outputs") or ()]
-    if len(outputs) != len(set(outputs)):
-        return False
+    match data:
+        case {"tool_outputs": [{"tool_call_id": _}, *_] as outputs}:
+            if len(outputs) != len({each["tool_call_id"] for each in outputs}):
+                return False
     return all(map(_keeps_the_rules, data.values()))
 
 
