@@ -53,6 +53,11 @@ def is_available() -> bool:
     return all(map(find_spec, ENGINES)) and all(_find(package, file) for package, file, _ in (WEIGHTS, TOKENIZER))
 
 
+def is_wanted() -> bool:
+    """Whether what runs it is installed, so that whoever did so expects it to work."""
+    return find_spec(ENGINES[0]) is not None
+
+
 class MiniLM:
     """Embeds with all-MiniLM-L6-v2. See `holdover.tools.file_search.protocol.Embedder`.
 

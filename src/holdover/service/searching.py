@@ -62,7 +62,8 @@ def _embedder(settings: ServiceSettings, upstream: Upstream) -> Embedder | None:
             from holdover.models import minilm
 
             if not minilm.is_available():
-                log.warning("file search finds words only, since its embedder is not installed: %s", minilm.ADVICE)
+                if minilm.is_wanted():
+                    log.warning("file search finds words only, since its embedder is not installed: %s", minilm.ADVICE)
                 return None
             return minilm.MiniLM()
 
