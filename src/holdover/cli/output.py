@@ -100,6 +100,12 @@ def write_object(record: Any, as_json: bool) -> None:
     write_fields(fields | {"created_at": moment(record.created_at)})
 
 
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines of text to the terminal."""
+    for line in lines:
+        click.echo(visible(line))
+
+
 def write_line(value: Any) -> None:
     """Write one JSON document on a line of its own, at once."""
     click.echo(msgspec.json.encode(value))

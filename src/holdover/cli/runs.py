@@ -13,8 +13,9 @@ from holdover.wire.steps import RunStep
 
 from .bodies import changes, content, takes, takes_metadata, takes_nulls, takes_tool_resources
 from .connection import Decorator, calls
+from .deeds import lines_of
 from .groups import Group
-from .output import moment, one_line, shows, write_hint, write_line, write_object, write_texts
+from .output import moment, one_line, shows, write_hint, write_line, write_lines, write_object, write_texts
 from .pages import takes_page, write_page
 from .values import JSON, ResponseFormat, Text
 
@@ -103,12 +104,19 @@ def start(client: Client, *, assistant_id: str, as_json: bool, **options: Any) -
 @calls
 @shows
 def show(client: Client, *, thread_id: str, run_id: str, as_json: bool) -> None:
-    """Show a run.
+    """Show a run; on a terminal also what it did: code and what came of it, searches, calls, what it said.
 
     \b
     holdover runs show thread_… run_…
     """
     write_object(client.get_run(thread_id, run_id), as_json)
+    if as_json:
+        return
+    for step in client.list_run_steps(thread_id, run_id, order="asc"):
+        said = None
+        if step.step_details.type == "message_creation":
+            said = client.get_message(thread_id, step.step_details.message_creation.message_id)
+        write_lines(lines_of(step, said))
 
 
 @runs.command("list")
