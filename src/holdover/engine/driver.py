@@ -577,5 +577,4 @@ def _usage(answer: Answer, asked: ModelRequest, model: Model) -> Usage:
         )
     count = model.count_tokens
     prompt = count(asked.instructions or "") + sum(context.size_of(each, count) for each in asked.turns)
-    said = answer.text + "".join(each.function.name + each.function.arguments for each in answer.required_calls())
-    return lifecycle.new_usage(prompt, count(said) if said else 0)
+    return lifecycle.new_usage(prompt, count(answer.written) if answer.written else 0)

@@ -187,6 +187,11 @@ class Answer:
         """What was said so far."""
         return "".join(self._texts)
 
+    @property
+    def written(self) -> str:
+        """All that the model wrote so far: what it said, and its calls."""
+        return self.text + "".join(call.name + call.arguments for call in self._calls.values())
+
     def grown_message(self) -> Message | None:
         """Return the message with all that was said so far."""
         if self.message is None:
