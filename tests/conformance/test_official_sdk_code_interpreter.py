@@ -266,3 +266,24 @@ def test_a_function_is_called_beside_code_in_one_step(sdk: Any) -> None:
     _, step = sdk.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id).data
     assert step.step_details.tool_calls[1].function.output == "sunny"
     assert content(sdk, run)[0].text.value == "Both."
+
+
+def test_cancelling_stops_the_code_and_keeps_the_variables(sdk: Any) -> None:
+    assistant = assistant_id(sdk)
+    run = ask(sdk, assistant, told("x = 41"))
+    sdk.beta.threads.messages.create(
+        run.thread_id, role="user", content=told("print('begun')\nimport time\nwhile True: time.sleep(0.01)")
+    )
+    stuck = ""
+    with sdk.beta.threads.runs.create(thread_id=run.thread_id, assistant_id=assistant, stream=True) as events:
+        for event in events:
+            if event.event == "thread.run.step.delta" and "begun" in event.data.model_dump_json():
+                sdk.beta.threads.runs.cancel(stuck, thread_id=run.thread_id)
+                break
+            if event.event == "thread.run.created":
+                stuck = event.data.id
+        *_, last = events
+    assert last.event == "thread.run.cancelled"
+    assert last.data.id == stuck
+    again = ask(sdk, assistant, told("x + 1"), run.thread_id)
+    assert [each.logs for each in outputs(sdk, again)] == ["42\n"]

@@ -7,8 +7,10 @@ run: time-outs, crashes and the lack of a sandbox are outputs that the model rea
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
@@ -30,6 +32,8 @@ from .lifecycle import state_of
 
 #: What files that code made are for.
 PURPOSE = "assistants_output"
+#: How long code may take to stop that is to be stopped, in seconds; then its session ends.
+STOP_S = 5.0
 #: In how many of a thread's runs, the newest first, files are looked for that code made before its sandbox was lost.
 RUNS = 50
 #: One of them may have so many bytes; the sandbox's own limit is lower.
@@ -66,6 +70,28 @@ class _Folder(msgspec.Struct):
     made: dict[str, str] = {}
 
 
+class _Execution:
+    """One piece of code on its way: where it runs, what it came to, and whether anybody still wants to know."""
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        #: ``None`` is the end.
+        self.made: asyncio.Queue[Made | None] = asyncio.Queue()
+        self.is_unwanted = False
+
+
+async def _leave(task: asyncio.Task[None], execution: _Execution) -> None:
+    """Stop code that nobody waits for, and let its session rest, or end where it does not stop."""
+    execution.is_unwanted = True
+    with contextlib.suppress(SandboxError):
+        if execution.session is not None and await execution.session.interrupt():
+            await asyncio.wait({task}, timeout=STOP_S)
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled() and (error := task.exception()) is not None:
+        telemetry.emit("sandbox.failure", run_id="", error=error)
+
+
 class CodeInterpreter:
     """Runs code for the threads of runs. See `holdover.engine.acting.Interpreter`."""
 
@@ -75,30 +101,54 @@ class CodeInterpreter:
         self._sessions = sessions
         self._new_id = new_id
         self._folders: WeakKeyDictionary[Session, _Folder] = WeakKeyDictionary()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def execute(self, run: Run, code: str) -> AsyncIterator[Made]:
-        """Run code and give what it comes to, as it comes. Closing the iterator early ends the session."""
+        """Run code and give what it comes to, as it comes.
+
+        Closing the iterator early stops the code; the session stays if the code lets itself be stopped. That is seen to
+        behind the back of whoever does not wait for it.
+        """
+        execution = _Execution()
+        task = asyncio.create_task(self._execute(run, code, execution))
         try:
-            async with self._sessions.use(run.thread_id) as used:
-                if used.was_lost:
-                    yield Made(outputs=[CodeLogs(logs=NEW)])
-                folder = self._folders.setdefault(used.session, _Folder())
-                async for told in self._fill(used, folder, run):
-                    yield told
-                events = used.session.execute(code)
-                try:
-                    async for event in events:
-                        if (made := await self._made(event, folder)) is not None:
-                            yield made
-                finally:
-                    await events.aclose()  # type: ignore[attr-defined]
-        except SandboxError as error:
-            telemetry.emit("sandbox.failure", run_id=run.id, error=error)
-            yield Made(outputs=[CodeLogs(logs=f"{error}\n")])
+            while (made := await execution.made.get()) is not None:
+                yield made
+            await task
+        finally:
+            if not task.done():
+                leaving = asyncio.create_task(_leave(task, execution))
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
 
     async def forget(self, thread_id: str) -> None:
         """End a thread's session, and with it all that is in it."""
         await self._sessions.forget(thread_id)
+
+    async def close(self) -> None:
+        """Wait until nothing is being stopped any more."""
+        while self._leaving:
+            await asyncio.wait(self._leaving)
+
+    async def _execute(self, run: Run, code: str, execution: _Execution) -> None:
+        tell = execution.made.put_nowait
+        try:
+            async with self._sessions.use(run.thread_id) as used:
+                execution.session = used.session
+                if used.was_lost:
+                    tell(Made(outputs=[CodeLogs(logs=NEW)]))
+                folder = self._folders.setdefault(used.session, _Folder())
+                async for told in self._fill(used, folder, run):
+                    tell(told)
+                async with aclosing(used.session.execute(code)) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        if not execution.is_unwanted and (made := await self._made(event, folder)) is not None:
+                            tell(made)
+        except SandboxError as error:
+            telemetry.emit("sandbox.failure", run_id=run.id, error=error)
+            tell(Made(outputs=[CodeLogs(logs=f"{error}\n")]))
+        finally:
+            tell(None)
 
     # ------------------------------------------------------------------------------------- files that go in
 

@@ -110,8 +110,10 @@ async def open_code_interpreter(
         max_sessions=settings.sandbox_sessions,
         idle_s=settings.sandbox_idle_s,
     )
+    interpreter = CodeInterpreter(store, blobs, sessions, new_id=ids.new_id)
     try:
-        yield CodeInterpreter(store, blobs, sessions, new_id=ids.new_id)
+        yield interpreter
     finally:
         await sessions.close()
+        await interpreter.close()
         await selection.close()
