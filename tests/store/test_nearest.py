@@ -208,13 +208,14 @@ async def test_embedders_have_an_index_each_and_what_no_index_takes_is_not_place
     await index(placed, 500, unit(np.ones((2, 8))), "eight")
     await index(placed, 501, unit(np.ones((2, 4001))), "large")
     await index(placed, 502, np.zeros((0, 8)), "eight")
-    eight, large, empty = (await placed.indexed_files("vs_one"))[-3:]
-    assert await place(placed) == 2 + 2  # two of them in vain, and that is remembered
+    await index(placed, 503, np.array([[np.nan] * 8, [np.inf] * 8]), "eight")
+    last = (await placed.indexed_files("vs_one"))[-4:]
+    assert await place(placed) == 2 + 2 + 2  # four of them in vain, and that is remembered
     assert await place(placed) == 0
-    assert [each.is_placed for each in (await placed.indexed_files("vs_one"))[-3:]] == [True, False, False]
-    everything = [*before, eight.indexed, large.indexed, empty.indexed]
+    assert [each.is_placed for each in (await placed.indexed_files("vs_one"))[-4:]] == [True, False, False, False]
+    everything = [*before, *(each.indexed for each in last)]
     found = await placed.nearest(unit(np.ones(8)).tolist(), limit=5, indexed=everything)
-    assert {chunk >> 20 for chunk, _ in found} == {eight.indexed}
+    assert {chunk >> 20 for chunk, _ in found} == {last[0].indexed}
     assert len(await placed.nearest(made[0].tolist(), limit=5, indexed=everything)) == 5
     assert await placed.nearest(unit(np.ones(9)).tolist(), limit=5, indexed=everything) == []
 

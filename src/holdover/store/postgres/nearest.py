@@ -87,7 +87,7 @@ async def place(connection: Connection, limit: int) -> int:
         return 0
     indexed, chunks, placed, length, vectors = found[0]
     dimensions, rest = divmod(length, 2 * chunks)
-    if rest or not 0 < dimensions <= MAX_DIMENSIONS:
+    if rest or not 0 < dimensions <= MAX_DIMENSIONS or not _are_finite(vectors):
         await fetch_value(connection, SET_PLACED, indexed=indexed, placed=None)
         return int(chunks)
     if not await fetch_value(connection, EXISTS, name=f"placed_chunks_{dimensions}"):
@@ -101,6 +101,11 @@ async def place(connection: Connection, limit: int) -> int:
     count: int = len(vectors) // (2 * dimensions)
     await fetch_value(connection, SET_PLACED, indexed=indexed, placed=placed + count)
     return count
+
+
+def _are_finite(halves: bytes) -> bool:
+    """Return whether little-endian float16 has no NaN and no infinity, which are those whose exponent is all ones."""
+    return not any(high & 0x7C == 0x7C for high in set(halves[1::2]))
 
 
 async def _rows(indexed: int, first: int, vectors: bytes, dimensions: int) -> AsyncIterator[bytes]:
