@@ -75,6 +75,10 @@ POLL_S = 2.0
 #: How often chunks that no file has any more are swept away, in seconds, and how many in one transaction.
 SWEEP_S = 5.0
 SWEEP_CHUNKS = 500
+#: How often large vector stores are looked for, whose chunks are to be found by an index, in seconds;
+#: and how many chunks are placed in one transaction: each finds its neighbours, which takes up to 3 ms.
+PLACE_S = 60.0
+PLACE_CHUNKS = 500
 #: How many files are put back at once when the embedder is another.
 OUTDATED = 200
 
@@ -166,7 +170,9 @@ class Indexing:
         """Begin to work."""
         if not self._claims:
             return
-        loops = [for_ever(each, _on_failure, self._sleep) for each in (self._claim, self._renew, self._sweep)]
+        loops = [
+            for_ever(each, _on_failure, self._sleep) for each in (self._claim, self._renew, self._sweep, self._place)
+        ]
         loops.append(until_done(self.put_back_outdated, _on_failure, self._sleep))
         self._loops = [asyncio.create_task(each) for each in loops]
 
@@ -320,6 +326,10 @@ class Indexing:
     async def _sweep(self) -> None:
         if not await self._store.sweep_chunks(SWEEP_CHUNKS):
             await self._sleep(about(SWEEP_S))
+
+    async def _place(self) -> None:
+        if not await self._store.place_chunks(PLACE_CHUNKS):
+            await self._sleep(about(PLACE_S))
 
 
 def new_index(

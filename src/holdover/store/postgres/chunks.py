@@ -119,11 +119,15 @@ def _json(value: object) -> str:
 # -------------------------------------------------------------------------------------------- reading
 
 
-async def indexed_files(connection: Connection, store_id: str) -> list[IndexedFile]:
+async def indexed_files(connection: Connection, store_id: str, has_index: bool) -> list[IndexedFile]:
     """See `holdover.store.protocol.Store.indexed_files`; so for the others below."""
     return [
-        IndexedFile(indexed, file_id, file_name, msgspec.json.decode(attributes), embedder)
-        for indexed, file_id, file_name, attributes, embedder in await fetch_rows(connection, FILES, id=store_id)
+        IndexedFile(
+            indexed, file_id, file_name, msgspec.json.decode(attributes), embedder, has_index and placed is True
+        )
+        for indexed, file_id, file_name, attributes, embedder, placed in await fetch_rows(
+            connection, FILES, id=store_id
+        )
     ]
 
 

@@ -22,6 +22,7 @@ from holdover.errors import ConfigurationError, InternalServerError
 
 from ..statements import load_migrations, load_statements
 from ..tables import APPLICATION_ID
+from . import nearest
 from .query import Connection, Query, fetch_value
 
 try:
@@ -70,11 +71,16 @@ NOW = Query(load_statements("postgres", "runs.sql")["now"])
 
 
 class Database:
-    """An open database: its pool of connections, and its clock."""
+    """An open database: its pool of connections, and its clock.
 
-    def __init__(self, url: str, pool: Any, clock: Clock) -> None:
+    Attributes:
+        near: What a transaction on the index of vectors sets; ``None`` where there is none (`nearest`).
+    """
+
+    def __init__(self, url: str, pool: Any, clock: Clock, near: str | None) -> None:
         self.url = url
         self.clock = clock
+        self.near = near
         self._pool = pool
         self._under_way: set[asyncio.Task[Any]] = set()
         self._is_closed = False
@@ -89,6 +95,7 @@ class Database:
             connection = await connect(url)
             try:
                 await _migrate(connection)
+                near = await _prepare_nearest(connection)
                 await clock.ask(connection)
             finally:
                 await connection.close()
@@ -101,7 +108,7 @@ class Database:
                 reset=_leave_as_it_is,
                 server_settings=_server_settings(url),
             )
-        return cls(url, pool, clock)
+        return cls(url, pool, clock, near)
 
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
         """Carry out ``work`` in a transaction; return when it is durable, or at least written where it need not be."""
@@ -283,6 +290,18 @@ async def _migrate(connection: Connection) -> None:
             if number > version:
                 await connection.execute(script)
                 await connection.execute("INSERT INTO holdover_schema VALUES ($1, now())", number)
+
+
+async def _prepare_nearest(connection: Connection) -> str | None:
+    """Return what `nearest.prepare` does; ``None`` where the database has not what it takes, or refuses it."""
+    try:
+        async with connection.transaction(isolation="read_committed"):
+            await connection.execute(f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, 0)")
+            return await nearest.prepare(connection)
+    except asyncpg.PostgresError as error:
+        if isinstance(error, LOSSES):
+            raise
+        return None
 
 
 # -------------------------------------------------------------------------------------------- errors

@@ -33,8 +33,8 @@ from ..protocol import (
     UploadChange,
     UploadRow,
 )
-from . import chunks, files, objects, replies, runs, vector_stores
-from .database import COMMAND_TIMEOUT_S, Database
+from . import chunks, files, nearest, objects, replies, runs, vector_stores
+from .database import BEGIN, COMMAND_TIMEOUT_S, Database, Work, transaction
 from .hints import listen, notify
 from .query import Connection
 
@@ -286,7 +286,9 @@ class PostgresStore:
     # Chunks
 
     async def indexed_files(self, store_id: str) -> Sequence[IndexedFile]:
-        return await self._database.read(lambda connection: chunks.indexed_files(connection, store_id))
+        return await self._database.read(
+            lambda connection: chunks.indexed_files(connection, store_id, self._database.near is not None)
+        )
 
     async def load_vectors(self, indexed: Sequence[int]) -> Sequence[FileVectors]:
         return await self._database.read(lambda connection: chunks.load_vectors(connection, indexed))
@@ -298,6 +300,23 @@ class PostgresStore:
             lambda connection: chunks.match_words(connection, store_id, text, limit, indexed)
         )
 
+    async def nearest(
+        self, vector: Sequence[float], *, limit: int, indexed: Sequence[int]
+    ) -> Sequence[tuple[int, float]]:
+        return await self._read_near(lambda connection: nearest.nearest(connection, vector, limit, indexed))
+
+    async def cosines(
+        self, vector: Sequence[float], numbers: Sequence[int], *, indexed: Sequence[int]
+    ) -> Sequence[tuple[int, float]]:
+        return await self._read_near(lambda connection: nearest.cosines(connection, vector, numbers, indexed))
+
+    async def _read_near(self, work: Work[Sequence[tuple[int, float]]]) -> Sequence[tuple[int, float]]:
+        async def within(connection: Connection) -> Sequence[tuple[int, float]]:
+            async with transaction(connection, f"{BEGIN}; {self._database.near}"):
+                return await work(connection)
+
+        return await self._database.read(within) if self._database.near is not None else []
+
     async def passages(self, numbers: Sequence[int]) -> Sequence[Passage]:
         return await self._database.read(lambda connection: chunks.passages(connection, numbers))
 
@@ -306,6 +325,13 @@ class PostgresStore:
 
     async def sweep_chunks(self, limit: int) -> int:
         return await self._database.write(lambda connection: chunks.sweep(connection, limit), durable=False)
+
+    async def place_chunks(self, limit: int) -> int:
+        async def work(connection: Connection) -> int:
+            await connection.execute(self._database.near)
+            return await nearest.place(connection, limit)
+
+        return await self._database.write(work, durable=False) if self._database.near is not None else 0
 
     async def close(self) -> None:
         if self._listening is not None:

@@ -37,13 +37,19 @@ class NewChunk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexedFile(msgspec.Struct, frozen=True):
-    """A file in a vector store. ``indexed`` numbers this indexing of it and is never given out again."""
+    """A file in a vector store.
+
+    Attributes:
+        indexed: Numbers this indexing of it and is never given out again.
+        is_placed: Its chunks are found by `Store.nearest`; those of others are to be compared one by one.
+    """
 
     indexed: int
     file_id: str
     file_name: str
     attributes: Mapping[str, str | float | bool]
     embedder: str
+    is_placed: bool = False
 
 
 class FileVectors(msgspec.Struct, frozen=True):

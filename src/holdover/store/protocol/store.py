@@ -255,6 +255,20 @@ class Store(Protocol):
         With ``indexed``, only chunks of these indexings are ranked.
         """
 
+    async def nearest(
+        self, vector: Sequence[float], *, limit: int, indexed: Sequence[int]
+    ) -> Sequence[tuple[int, float]]:
+        """Return the chunks of placed files that are nearest to a vector of length 1, in any order, with the cosines.
+
+        They are found by an index that may miss some; of files that are not placed, none is. Only chunks of these
+        indexings are ranked.
+        """
+
+    async def cosines(
+        self, vector: Sequence[float], numbers: Sequence[int], *, indexed: Sequence[int]
+    ) -> Sequence[tuple[int, float]]:
+        """Return chunks by their numbers with the cosines, as far as they are placed ones of these indexings."""
+
     async def passages(self, numbers: Sequence[int]) -> Sequence[Passage]:
         """Return chunks by their numbers, in any order; those that are gone are left out."""
 
@@ -263,6 +277,12 @@ class Store(Protocol):
 
     async def sweep_chunks(self, limit: int) -> int:
         """Take away up to ``limit`` chunks that no file has any more; return how many: 0 when none is left."""
+
+    async def place_chunks(self, limit: int) -> int:
+        """Place up to ``limit`` chunks of a vector store that has too many to compare; return how many were dealt with.
+
+        That is 0 when none is left, and always where there is no index of vectors.
+        """
 
     def now(self) -> float:
         """Return the database's time in Unix seconds, as well as it is known without asking."""

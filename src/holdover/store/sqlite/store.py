@@ -303,6 +303,16 @@ class SQLiteStore:
             lambda connection: chunks.match_words(connection, store_id, text, limit, indexed)
         )
 
+    async def nearest(
+        self, vector: Sequence[float], *, limit: int, indexed: Sequence[int]
+    ) -> Sequence[tuple[int, float]]:
+        return []  # there is no index of vectors here
+
+    async def cosines(
+        self, vector: Sequence[float], numbers: Sequence[int], *, indexed: Sequence[int]
+    ) -> Sequence[tuple[int, float]]:
+        return []
+
     async def passages(self, numbers: Sequence[int]) -> Sequence[Passage]:
         return await self._database.search(lambda connection: chunks.passages(connection, numbers))
 
@@ -311,6 +321,9 @@ class SQLiteStore:
 
     async def sweep_chunks(self, limit: int) -> int:
         return await self._database.write(lambda connection: chunks.sweep(connection, limit), durable=False)
+
+    async def place_chunks(self, limit: int) -> int:
+        return 0
 
     async def close(self) -> None:
         await self._database.close()

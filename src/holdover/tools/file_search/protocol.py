@@ -205,6 +205,8 @@ class IndexedFile(Protocol):
     def attributes(self) -> Attributes: ...
     @property
     def embedder(self) -> str: ...
+    @property
+    def is_placed(self) -> bool: ...
 
 
 class FileVectors(Protocol):
@@ -242,6 +244,14 @@ class ChunkStore(Protocol):
 
     async def match_words(
         self, store_id: str, text: str, *, limit: int, indexed: Sequence[int] | None = None
+    ) -> Sequence[tuple[int, float]]: ...
+
+    async def nearest(
+        self, vector: Sequence[float], *, limit: int, indexed: Sequence[int]
+    ) -> Sequence[tuple[int, float]]: ...
+
+    async def cosines(
+        self, vector: Sequence[float], numbers: Sequence[int], *, indexed: Sequence[int]
     ) -> Sequence[tuple[int, float]]: ...
 
     async def passages(self, chunks: Sequence[int]) -> Sequence[Passage]: ...

@@ -142,6 +142,8 @@ class HybridSearcher:
         if rest and vector is not None:
             async for matrix in self._matrices(store_id, files, len(vector)):
                 cosines |= matrix.cosines(vector, rest)
+            if placed := self._comparable(files, is_placed=True):
+                cosines |= dict(await self._store.cosines(vector.tolist(), rest, indexed=placed))
         return _Found(near, worded, cosines, dict(worded))
 
     async def _words(self, store_id: str, query: str, accepted: Sequence[int] | None) -> Sequence[tuple[int, float]]:
@@ -166,12 +168,21 @@ class HybridSearcher:
         near: list[tuple[int, float]] = []
         async for matrix in self._matrices(store_id, files, len(vector)):
             near += await asyncio.to_thread(matrix.nearest, vector, CANDIDATES, chosen)
+        placed = self._comparable(files, is_placed=True)
+        if accepted is not None:
+            placed = sorted({*placed} & {*accepted})
+        if placed:
+            near += await self._store.nearest(vector.tolist(), limit=CANDIDATES, indexed=placed)
         return vector, sorted(near, key=lambda each: (-each[1], each[0]))[:CANDIDATES]
 
     def _matrices(self, store_id: str, files: Sequence[IndexedFile], dimensions: int) -> AsyncIterator[Matrix]:
+        return self._cache.matrices(store_id, self._comparable(files, is_placed=False), dimensions)
+
+    def _comparable(self, files: Sequence[IndexedFile], *, is_placed: bool) -> list[int]:
+        """Return the indexings whose vectors can be compared with a question's, by where they are looked for."""
         # Files that another embedder saw are found by words until they are indexed again.
         identity = self._embedder.identity if self._embedder is not None else ""
-        return self._cache.matrices(store_id, [file.indexed for file in files if file.embedder == identity], dimensions)
+        return [file.indexed for file in files if file.embedder == identity and file.is_placed == is_placed]
 
     async def _read(self, chunks: Sequence[int]) -> list[Passage]:
         read = {passage.chunk: passage for passage in await self._store.passages(chunks)} if chunks else {}

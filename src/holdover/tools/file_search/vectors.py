@@ -4,6 +4,8 @@ The truth is in the database. A store's matrix is brought up to date by the numb
 loaded, gone ones dropped; so several processes need no word of each other's changes. A search looks at all vectors of a
 store: that is exact, can be filtered before it is ranked, and takes 14 ms of 100,000. A store that is larger than the
 budget is read for every search, part by part: slow, and still exact.
+
+Files that the store has placed in an index of its own are not here: it is asked for their nearest chunks.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ DELETE FROM chunk_vectors WHERE indexed = :indexed
 DELETE FROM unindexed WHERE indexed = :indexed
 
 -- name: files
-SELECT indexed, file_id, file_name, attributes, embedder FROM indexed_files
+SELECT indexed, file_id, file_name, attributes, embedder, placed > 0 AND placed = chunks FROM indexed_files
 WHERE store = (SELECT seq FROM vector_stores WHERE id = :id)
 ORDER BY indexed
 
