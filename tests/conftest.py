@@ -15,6 +15,10 @@ import pytest
 #: Variables that would steer a client or a service under test.
 STEERING = ("OPENAI_", "HOLDOVER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
+# What was started in the background of a script may have been told to ignore Ctrl-C, and would hand that down.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _SERVE = """
 import sys
 from holdover.service import serve
