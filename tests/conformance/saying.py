@@ -242,6 +242,9 @@ class Acted:
         told = {name: result[name] for name in ("file_name", "score", "attributes")}
         return Hit(file_id=self._ids.get(result["file_id"], result["file_id"]), text=text, **told, **place)
 
+    async def forget(self, thread_id: str) -> None:
+        pass  # nothing is kept
+
     async def execute(self, run: Run, code: str) -> AsyncIterator[Made]:
         told = [call["code_interpreter"] for call in self._calls if call["type"] == "code_interpreter"]
         shown = [each["outputs"] for each in told if each["input"] == code]
