@@ -385,8 +385,8 @@ def test_ctrl_c_twice_leaves(chat: Chat, client: package.Client) -> None:
     dialog = chat()
     dialog.read_until("> ")
     interrupt(dialog, client, "!hang\n")
-    dialog.type(CTRL_C)
-    assert dialog.end() == 130
+    # Where the run was cancelled before the second one came, that is the first of two. The last of these has no race.
+    assert dialog.end(pressing=CTRL_C) == 130
 
 
 def test_ctrl_c_twice_leaves_where_nothing_is_under_way_as_well(chat: Chat) -> None:
