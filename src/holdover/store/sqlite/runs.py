@@ -19,6 +19,7 @@ _statements = load_statements("sqlite", "runs.sql")
 INSERT = _statements["insert_run"]
 RUN = _statements["run"]
 WRITE = _statements["write_run"]
+WRITE_SAME_STATUS = _statements["write_same_status"]
 ACTIVE_RUN = _statements["active_run"]
 CLAIMABLE = _statements["claimable"]
 DUE = _statements["due"]
@@ -60,7 +61,7 @@ def change(connection: sqlite3.Connection, row: RunRow, make: Make) -> Changed:
     """Carry out `Store.change_run` on a row."""
     made = make(row)
     if made is not None:
-        connection.execute(WRITE, run_columns(row, made))
+        connection.execute(WRITE if made.status != row.status else WRITE_SAME_STATUS, run_columns(row, made))
         for reference in made.removed:
             objects.remove(connection, reference)
         for kind, identifier, document in made.replaced:
