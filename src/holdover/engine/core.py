@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -51,7 +50,7 @@ class Core:
         store: Store,
         *,
         clock: Callable[[], float] | None = None,
-        entropy: ids.Entropy = os.urandom,
+        entropy: ids.Entropy = ids.random_bytes,
     ) -> None:
         self._store = store
         self._clock = clock or store.now
