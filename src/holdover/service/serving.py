@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -41,6 +42,10 @@ def serve(settings: ServiceSettings, *, on_ready: Callable[[str], None] = lambda
 async def _serve(settings: ServiceSettings, listening: Any, on_ready: Callable[[], None]) -> None:
     from holdover.server.http import server
 
+    def ready() -> None:
+        _settle()
+        on_ready()
+
     running: Any = None
     port = listening.getsockname()[1]
     access = Access(settings.api_keys, local_only=is_loopback(settings.host), allowed_hosts=settings.allowed_hosts)
@@ -53,7 +58,7 @@ async def _serve(settings: ServiceSettings, listening: Any, on_ready: Callable[[
         running = server(
             app,
             drain_s=settings.drain_s,
-            on_ready=on_ready,
+            on_ready=ready,
             # Runs are given a little less than requests: those that wait for one are answered then.
             on_stop=lambda: working.stop(settings.drain_s * 0.9),
         )
@@ -83,9 +88,21 @@ async def _work(settings: ServiceSettings, on_ready: Callable[[], None]) -> None
     stop = _told_to_stop()
     # It has no port; an endpoint that is one of the services is not known from here.
     async with open_engine(settings, catalog_of(settings, port=0)) as working:
+        _settle()
         on_ready()
         await stop.wait()
         await working.stop(settings.drain_s)
+
+
+def _settle() -> None:
+    """Have the collector of cycles look at what comes from now on only, and seldom.
+
+    What was loaded stays until the end, and hardly anything that a request makes is a cycle. Looking through all of it
+    again and again was 6 % of the processor time of a busy service.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _told_to_stop() -> asyncio.Event:
