@@ -71,17 +71,32 @@ async def turns(count: int = 3) -> None:
         await asyncio.sleep(0)
 
 
-async def test_frames_of_one_turn_are_poured_together_and_the_stream_ends(channel: Channel) -> None:
+async def test_frames_are_poured_where_they_are_published_and_the_stream_ends(channel: Channel) -> None:
     outlet = Outlet()
     pouring = asyncio.ensure_future(channel.listen().pour(outlet))
     await turns()
     channel.publish(b"a", 1)
+    assert outlet.taken == [b"a"]
     channel.publish(b"b", 1)
-    await turns()
-    channel.publish(b"c", 1)
     channel.end_leg()
+    assert outlet.taken == [b"a", b"b", DONE]
     await pouring
-    assert outlet.taken == [b"ab", b"c" + DONE]
+
+
+async def test_what_an_outlet_raises_is_no_concern_of_who_publishes(channel: Channel) -> None:
+    def broken(frames: bytes) -> bool:
+        raise RuntimeError("no outlet")
+
+    healthy = Outlet()
+    pouring = [asyncio.ensure_future(channel.listen().pour(each)) for each in (broken, healthy)]
+    await turns()
+    channel.publish(b"a", 1)
+    channel.publish(b"b", 1)
+    channel.end_leg()
+    with pytest.raises(RuntimeError, match="no outlet"):
+        await pouring[0]
+    await pouring[1]
+    assert healthy.taken == [b"a", b"b", DONE]
 
 
 async def test_what_an_outlet_has_no_room_for_waits(channel: Channel) -> None:

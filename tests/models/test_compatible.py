@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from holdover.models.protocol import (
     ToolTurn,
     UsageChunk,
     UserTurn,
+    pour,
 )
 from holdover.models.upstream import HOP_HEADER, Upstream
 from holdover.service import UpstreamTransport
@@ -295,3 +296,86 @@ async def test_an_answer_that_nobody_wants_any_more_is_ended(endpoint: Endpoint)
     await batches.aclose()
     async with asyncio.timeout(5):
         await endpoint.left.wait()
+
+
+async def poured(endpoint: Endpoint, *, wants_more: bool = True) -> list[Sequence[Chunk]]:
+    """Have an answer handed on; a sink that wants no more is asked again until there is no more."""
+    batches: list[Sequence[Chunk]] = []
+
+    def take(batch: Sequence[Chunk]) -> bool:
+        batches.append(batch)
+        return wants_more
+
+    answer = endpoint.model.answer(asked())
+    try:
+        while await pour(answer, take):
+            assert not wants_more
+    finally:
+        await answer.aclose()
+    return batches
+
+
+@pytest.mark.parametrize("wants_more", [True, False])
+@pytest.mark.parametrize("cut", [None, 1, 7, 50])
+async def test_an_answer_is_handed_on_as_it_comes(endpoint: Endpoint, cut: int | None, wants_more: bool) -> None:
+    endpoint.answers = [events(says(content="Hé"), says(content="llo"), ends(), USAGE, cut=cut)]
+    for _ in range(2):  # the second one goes through the connection of the first
+        batches = await poured(endpoint, wants_more=wants_more)
+        told = [chunk for batch in batches for chunk in batch]
+        assert told == [TextChunk("Hé"), TextChunk("llo"), FinishChunk("stop"), UsageChunk(5, 2)]
+
+
+async def test_what_an_answer_is_handed_to_may_fail(endpoint: Endpoint) -> None:
+    def broken(batch: Sequence[Chunk]) -> bool:
+        raise RuntimeError("cannot take it")
+
+    endpoint.answers = [events(says(content="a"), says(content="b"), ends(), cut=60)]
+    answer = endpoint.model.answer(asked())
+    with pytest.raises(RuntimeError, match="cannot take it"):
+        await pour(answer, broken)
+    await answer.aclose()
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+async def test_what_was_said_is_not_asked_for_again(endpoint: Endpoint, says_so: bool) -> None:
+    """Neither where the endpoint says in the middle that it fails, nor where the connection breaks off."""
+
+    async def failing(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+        await endpoint.left.wait()
+        if says_so:
+            await response.write(b'data: {"error":{"message":"overloaded"}}\n\n')
+        else:
+            assert request.transport is not None
+            request.transport.abort()
+        return response
+
+    def take(batch: Sequence[Chunk]) -> bool:
+        said.extend(batch)
+        endpoint.left.set()
+        return True
+
+    endpoint.answers = [failing, events(says(content="b"), ends())]
+    said: list[Chunk] = []
+    with pytest.raises(ModelError):
+        await pour(endpoint.model.answer(asked()), take)
+    assert said == [TextChunk("a")]
+    assert len(endpoint.bodies) == 1
+
+
+async def test_an_endpoint_that_falls_silent_is_given_up(endpoint: Endpoint) -> None:
+    async def silent(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n')
+        await endpoint.left.wait()
+        return response
+
+    endpoint.answers = [silent]
+    endpoint.model._timeout_s = 0.05
+    with pytest.raises(ModelError):
+        await poured(endpoint)
+    endpoint.left.set()

@@ -101,7 +101,7 @@ async def test_an_answer_begins_though_its_stream_has_nothing_to_say_yet() -> No
     channel.publish(b"event", 1)
     channel.end_leg()
     await pouring
-    assert outlet.said == ["head", b"event" + DONE, "end"]
+    assert outlet.said == ["head", b"event", DONE, "end"]
 
 
 async def test_who_hangs_up_ends_the_listening_and_nothing_else() -> None:

@@ -41,7 +41,6 @@ class Listener:
         "_has_ended",
         "_has_room",
         "_is_broken_off",
-        "_pouring",
         "_sink",
         "_waiter",
         "_waiting",
@@ -55,12 +54,14 @@ class Listener:
         self._has_ended = False
         self._is_broken_off = False
         self._sink: Sink | None = None
-        self._pouring: asyncio.Handle | None = None
         self._has_room = True
 
     def put(self, frames: bytes) -> None:
         """Have frames wait for the listener."""
         if self._is_broken_off:
+            return
+        if self._sink is not None and self._has_room:  # then nothing waits
+            self._hand_on(frames)
             return
         self._bytes += len(frames)
         if self._bytes > LISTENER_LIMIT_BYTES:
@@ -109,9 +110,10 @@ class Listener:
         return bool(self._waiting)
 
     async def pour(self, sink: Sink) -> None:
-        """Hand all frames to ``sink``, those of one turn of the loop together, until they end.
+        """Hand all frames to ``sink`` until they end.
 
-        It is called by the loop, not by a task that would have to be woken for every token.
+        It is called where they are published: neither a task nor a turn of the loop stands between. What it raises is
+        raised here, and is no concern of who publishes.
 
         Raises:
             BrokenOff: The sink had no room for too long, or what comes now comes elsewhere.
@@ -132,14 +134,14 @@ class Listener:
         self._has_room = True
         self._wake()
 
-    def _pour(self) -> None:
-        self._pouring = None
-        if self._sink is None:
-            return
-        if self._waiting and self._has_room:
-            self._has_room = self._sink(self._take())
-        if self._is_broken_off or (self._has_ended and not self._waiting):
-            self._be_done()
+    def _hand_on(self, frames: bytes) -> None:
+        assert self._sink is not None
+        try:
+            self._has_room = self._sink(frames)
+        except Exception as error:
+            self._sink = None
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(error)
 
     def _take(self) -> bytes:
         frames = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
@@ -150,8 +152,11 @@ class Listener:
     def _wake(self) -> None:
         if self._sink is None:
             self._be_done()
-        elif self._pouring is None:
-            self._pouring = asyncio.get_running_loop().call_soon(self._pour)
+            return
+        if self._waiting and self._has_room and not self._is_broken_off:
+            self._hand_on(self._take())
+        if self._is_broken_off or (self._has_ended and not self._waiting):
+            self._be_done()
 
     def _be_done(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -194,7 +199,7 @@ class Channel:
             oldest = self._log.popleft()
             self.log_bytes -= len(oldest)
             self.first_id += oldest.count(b"\n\n")
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener.put(frames)
 
     def listen(self) -> Listener:

@@ -22,7 +22,7 @@ import msgspec
 
 from holdover import telemetry
 from holdover.errors import InternalServerError
-from holdover.models.protocol import Model, ModelError, ModelRequest, Models
+from holdover.models.protocol import Chunk, Model, ModelError, ModelRequest, Models, pour
 from holdover.store.protocol import DRIVEN, Blobs, Changed, Kind, RunChange, RunRow, Store
 from holdover.wire.messages import Message
 from holdover.wire.runs import RequiredAction, RequiredToolCalls, Run, RunError, Usage
@@ -237,30 +237,36 @@ class Driver:
         return False
 
     async def _listen(self, model: Model, asked: ModelRequest, answer: Answer) -> None:
+        """Take a model's answer, batch by batch; what each one brings is told as it comes, or written down first."""
         batches = model.answer(asked)
-        last_checkpoint = self._loop.time()
+        checkpoint_at = self._loop.time() + CHECKPOINT_S
+
+        def take(batch: Sequence[Chunk]) -> bool:
+            for outcome in answer.take(batch):
+                if isinstance(outcome, Frames):
+                    self._publish(outcome.data, outcome.count)
+                else:
+                    self._carry_out(outcome)
+            return not self._draft and self._interruption is None and self._loop.time() < checkpoint_at
+
         try:
-            while True:
-                try:
-                    batch = await self._wait(anext(batches))
-                except StopAsyncIteration:
-                    break
-                for outcome in answer.take(batch):
-                    if isinstance(outcome, Frames):
-                        self._publish(outcome.data, outcome.count)
-                    else:
-                        self._carry_out(outcome)
+            while await self._wait(pour(batches, take)):
                 if self._draft and answer.reason is None:
                     await self._keep(self._state)
-                if self._loop.time() - last_checkpoint > CHECKPOINT_S:
-                    last_checkpoint = self._loop.time()
+                if self._loop.time() >= checkpoint_at:
+                    checkpoint_at = self._loop.time() + CHECKPOINT_S
                     await self._checkpoint(answer)
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 
     async def _wait(self, awaited: Awaitable[T]) -> T:
         """Wait for something that an interruption may break into: nothing is being written meanwhile."""
-        self._check()
+        try:
+            self._check()
+        except Interrupted:
+            if asyncio.iscoroutine(awaited):
+                awaited.close()
+            raise
         self._is_waiting = True
         try:
             return await awaited

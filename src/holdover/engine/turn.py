@@ -34,7 +34,7 @@ from .calls import BUILT_IN, CodeCall, GrowingCall, SearchCall, built_in
 encode = msgspec.json.Encoder().encode
 
 
-class Frames(msgspec.Struct, frozen=True):
+class Frames(msgspec.Struct, frozen=True, gc=False):
     """Frames that are only sent, and how many events they hold."""
 
     data: bytes

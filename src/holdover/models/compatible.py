@@ -1,7 +1,7 @@
 """A model behind an endpoint that speaks chat completions, whoever runs it.
 
 Retries are made before the first piece of an answer only: what was said cannot be taken back. All that one read brings
-is one batch.
+is one batch, and is handed on where it is received.
 
 Source: createChatCompletion of the published reference, and what servers that follow it are seen to send.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import random
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from .protocol import (
     ModelRequest,
     RefusalChunk,
     SchemaFormat,
+    Sink,
     TextChunk,
     TextInput,
     ToolTurn,
@@ -49,6 +50,8 @@ LONGEST_PAUSE_S = 20.0
 DEFAULT_TIMEOUT_S = 120.0
 #: How long an answer may take to end behind its last event, in seconds, for its connection to be kept.
 LAST_WORD_S = 0.1
+#: The data of the last event.
+LAST = b"[DONE]"
 #: How much is read of what an endpoint says when it refuses.
 REFUSAL_LIMIT_BYTES = 64 * 1024
 
@@ -58,45 +61,45 @@ _REASONING = re.compile(r"(?:^|/)(?:o\d|gpt-5)")
 _PROMPT_CODES = ("content_filter", "content_policy_violation", "invalid_prompt", "context_length_exceeded")
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class _Call(msgspec.Struct):
+class _Call(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Delta | None = None
     finish_reason: str | None = None
 
 
-class _PromptDetails(msgspec.Struct):
+class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
 
 
-class _AnswerDetails(msgspec.Struct):
+class _AnswerDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _AnswerDetails | None = None
 
 
-class _Completion(msgspec.Struct):
+class _Completion(msgspec.Struct, gc=False):
     choices: list[_Choice] = []
     usage: _Usage | None = None
     error: msgspec.Raw | None = None
@@ -170,68 +173,34 @@ class CompatibleModel:
         """Return about how many tokens a text has."""
         return estimate_tokens(text)
 
-    async def answer(self, request: ModelRequest) -> AsyncIterator[Sequence[Chunk]]:
-        """Answer a request, batch by batch.
+    def answer(self, request: ModelRequest) -> Answer:
+        """Answer a request, batch by batch. See `Answer`."""
+        return Answer(self, request)
+
+    async def ask(self, request: ModelRequest) -> Incoming:
+        """Send a request.
 
         Raises:
-            ModelError: The endpoint refused, failed, or broke off.
+            OSError: There is no connection, or it broke off.
+            TimeoutError: The endpoint was silent.
         """
-        attempt = 0
-        has_begun = False
-        while True:
-            try:
-                async for batch in self._attempt(request):
-                    has_begun = True
-                    yield batch
-                return
-            except _Refused as refused:
-                if refused.status == 400 and self._tells_usage and "stream_options" in refused.message:
-                    self._tells_usage = False  # an older server: it is asked again without
-                    continue
-                passing = refused.status in (408, 409, 429) or refused.status >= 500
-                pause = _pause(attempt, refused) if passing and attempt < MAX_RETRIES else None
-                failure = _told(refused)
-                cause: Exception = refused
-            except (OSError, TimeoutError, TooLong, msgspec.MsgspecError) as error:
-                failure, cause = ModelError(SORRY), error
-                pause = None if has_begun or attempt >= MAX_RETRIES else _pause(attempt, None)
-            if pause is None:
-                telemetry.emit("model.failure", model=self.model, run_id=request.run_id, error=cause)
-                raise failure from cause
-            telemetry.emit("model.retry", model=self.model, run_id=request.run_id, error=cause, seconds=pause)
-            await self._sleep(pause)
-            attempt += 1
-
-    async def _attempt(self, request: ModelRequest) -> AsyncIterator[Sequence[Chunk]]:
         body = _encode(self._body(request))
-        answer = await self._upstream.ask(self._url, headers=self._headers, body=body, timeout_s=self._timeout_s)
-        try:
-            if answer.status != 200:
-                raise _Refused(answer.status, answer.headers, await _whole(answer, REFUSAL_LIMIT_BYTES))
-            reader = _Reader()
-            if answer.headers.get("content-type", "").startswith("application/json"):
-                yield reader.take(await _whole(answer))
-                return
-            parser = Parser()
-            while data := await answer.read():
-                batch: list[Chunk] = []
-                for event in parser.feed(data):
-                    if event.data == b"[DONE]":
-                        if batch:
-                            yield batch
-                        with contextlib.suppress(OSError, TimeoutError):
-                            await answer.read(LAST_WORD_S)
-                        return
-                    batch += reader.take(event.data)
-                if batch:
-                    yield batch
-            batch = [chunk for event in parser.end() if event.data != b"[DONE]" for chunk in reader.take(event.data)]
-            if batch:
-                yield batch
-            if not reader.has_finished:
-                raise ConnectionError("the answer broke off")
-        finally:
-            await answer.close()
+        return await self._upstream.ask(self._url, headers=self._headers, body=body, timeout_s=self._timeout_s)
+
+    def pause(self, error: Exception, attempts: int) -> float | None:
+        """Return the seconds to wait before it is asked again; ``None`` where that is in vain."""
+        refused = error if isinstance(error, _Refused) else None
+        if refused is not None:
+            if refused.status == 400 and self._tells_usage and "stream_options" in refused.message:
+                self._tells_usage = False  # an older server: it is asked again without
+                return 0.0
+            if refused.status not in (408, 409, 429) and refused.status < 500:
+                return None
+        return _pause(attempts, refused) if attempts < MAX_RETRIES else None
+
+    async def wait(self, seconds: float) -> None:
+        """Wait between attempts."""
+        await self._sleep(seconds)
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model, "messages": _messages(request), "stream": True}
@@ -261,6 +230,111 @@ class CompatibleModel:
             return self._max_tokens_parameter
         is_newer = request.reasoning_effort is not None or _REASONING.search(self.model)
         return "max_completion_tokens" if is_newer else "max_tokens"
+
+
+class Answer:
+    """An answer as it comes: an iterator of batches; or `pour` hands them on.
+
+    Raises:
+        ModelError: The endpoint refused, failed, or broke off.
+    """
+
+    def __init__(self, model: CompatibleModel, request: ModelRequest) -> None:
+        self._model = model
+        self._request = request
+        self._attempts = 0
+        self._incoming: Incoming | None = None
+        self._parser = Parser()
+        self._reader = _Reader()
+        self._sink: Sink = lambda batch: True
+        self._has_begun = False
+        self._has_said_all = False
+        self._is_over = False
+
+    def __aiter__(self) -> Answer:
+        return self
+
+    async def __anext__(self) -> Sequence[Chunk]:
+        taken: list[Sequence[Chunk]] = []
+
+        def take(batch: Sequence[Chunk]) -> bool:
+            taken.append(batch)
+            return False
+
+        while not taken:
+            if not await self.pour(take) and not taken:
+                raise StopAsyncIteration
+        return taken[0]
+
+    async def aclose(self) -> None:
+        """Want no more of it."""
+        self._is_over = True
+        await self._let_go()
+
+    async def pour(self, sink: Sink) -> bool:
+        """Hand batches to ``sink`` as they come. See `holdover.models.protocol.pour`."""
+        self._sink = sink
+        while not self._is_over:
+            try:
+                return await self._go_on()
+            except (_Refused, OSError, TimeoutError, TooLong, msgspec.MsgspecError) as error:
+                await self._let_go()
+                pause = self._model.pause(error, self._attempts) if not self._has_begun else None
+                told = {"model": self._model.model, "run_id": self._request.run_id, "error": error}
+                if pause is None:
+                    self._is_over = True
+                    telemetry.emit("model.failure", **told)
+                    raise (_told(error) if isinstance(error, _Refused) else ModelError(SORRY)) from error
+            if pause:
+                telemetry.emit("model.retry", **told, seconds=pause)
+                await self._model.wait(pause)
+                self._attempts += 1
+        return False
+
+    async def _let_go(self) -> None:
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None:
+            await incoming.close()
+
+    async def _go_on(self) -> bool:
+        """Hand on more of the answer, asking for it first; return whether there may be more."""
+        incoming = self._incoming
+        if incoming is None:
+            incoming = self._incoming = await self._model.ask(self._request)
+            self._parser, self._reader = Parser(), _Reader()
+            if incoming.status != 200:
+                raise _Refused(incoming.status, incoming.headers, await _whole(incoming, REFUSAL_LIMIT_BYTES))
+            if incoming.headers.get("content-type", "").startswith("application/json"):
+                self._hand_on(self._reader.take(await _whole(incoming)))
+                await self.aclose()
+                return False
+        if await incoming.pour(self._take) and not self._has_said_all:
+            return True
+        if self._has_said_all:
+            with contextlib.suppress(OSError, TimeoutError):
+                await incoming.read(LAST_WORD_S)
+        else:
+            rest = [event.data for event in self._parser.end() if event.data != LAST]
+            self._hand_on([chunk for data in rest for chunk in self._reader.take(data)])
+            if not self._reader.has_finished:
+                raise ConnectionError("the answer broke off")
+        await self.aclose()
+        return False
+
+    def _take(self, data: bytes) -> bool:
+        batch: list[Chunk] = []
+        for event in self._parser.feed(data):
+            if event.data == LAST:
+                self._has_said_all = True
+                break
+            batch += self._reader.take(event.data)
+        return self._hand_on(batch) and not self._has_said_all
+
+    def _hand_on(self, batch: Sequence[Chunk]) -> bool:
+        if not batch:
+            return True
+        self._has_begun = True
+        return self._sink(batch)
 
 
 # --------------------------------------------------------------------------------------------- what is sent

@@ -6,7 +6,7 @@ read from upstream brought, so that what arrives together is sent on together.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -105,19 +105,22 @@ class ForcedFunction(msgspec.Struct, frozen=True):
     name: str
 
 
-class TextChunk(msgspec.Struct, frozen=True):
+# Pieces come by the thousand and hold no cycles: the collector need not look at them (``gc=False``).
+
+
+class TextChunk(msgspec.Struct, frozen=True, gc=False):
     """A piece of the answer's text."""
 
     text: str
 
 
-class RefusalChunk(msgspec.Struct, frozen=True):
+class RefusalChunk(msgspec.Struct, frozen=True, gc=False):
     """A piece of the words by which the model declines."""
 
     text: str
 
 
-class CallChunk(msgspec.Struct, frozen=True):
+class CallChunk(msgspec.Struct, frozen=True, gc=False):
     """A piece of a call: the first of each ``index`` (from 0) names it, ``arguments`` come piece by piece.
 
     ``id`` may be missing; the engine gives calls ids of its own form where it is.
@@ -129,13 +132,13 @@ class CallChunk(msgspec.Struct, frozen=True):
     arguments: str = ""
 
 
-class FinishChunk(msgspec.Struct, frozen=True):
+class FinishChunk(msgspec.Struct, frozen=True, gc=False):
     """Why the answer ends."""
 
     reason: Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-class UsageChunk(msgspec.Struct, frozen=True):
+class UsageChunk(msgspec.Struct, frozen=True, gc=False):
     """Tokens that the whole answer took."""
 
     prompt_tokens: int
@@ -145,6 +148,9 @@ class UsageChunk(msgspec.Struct, frozen=True):
 
 
 Chunk = TextChunk | RefusalChunk | CallChunk | FinishChunk | UsageChunk
+
+#: Takes a batch of chunks and says whether it wants the next one at once.
+Sink = Callable[[Sequence[Chunk]], bool]
 
 
 class ModelError(Exception):
@@ -174,11 +180,30 @@ class Model(Protocol):
         """Return about how many tokens a text has; never far too few."""
 
     def answer(self, request: ModelRequest) -> AsyncIterator[Sequence[Chunk]]:
-        """Answer a request, batch by batch. Closing the iterator early ends the work.
+        """Answer a request, batch by batch. Closing the iterator (``aclose``) early ends the work.
+
+        An iterator may have a ``pour`` of its own: see `pour`.
 
         Raises:
             ModelError: There is no answer, or no more of it.
         """
+
+
+async def pour(batches: AsyncIterator[Sequence[Chunk]], sink: Sink) -> bool:
+    """Hand batches to ``sink`` as they come, until it wants no more just now; return whether more may come.
+
+    An answer that can do so itself is asked to: then no task has to be woken for every token.
+
+    Raises:
+        ModelError: There is no answer, or no more of it.
+    """
+    own: Callable[[Sink], Awaitable[bool]] | None = getattr(batches, "pour", None)
+    if own is not None:
+        return await own(sink)
+    async for batch in batches:
+        if not sink(batch):
+            return True
+    return False
 
 
 class Models(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -33,6 +33,14 @@ class Incoming(Protocol):
 
     async def read(self, timeout_s: float | None = None) -> bytes:
         """Return what came next of the body; nothing when it is whole. ``timeout_s`` is the request's by default.
+
+        Raises:
+            OSError: It broke off.
+            TimeoutError: The other side was silent for too long.
+        """
+
+    async def pour(self, sink: Callable[[bytes], bool]) -> bool:
+        """Hand the body on as it comes, until ``sink`` returns ``False`` or raises; return whether there may be more.
 
         Raises:
             OSError: It broke off.

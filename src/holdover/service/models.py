@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from holdover.client.transports import AsyncIncoming, Request, TransportFailure
-from holdover.client.transports.loops import LoopTransport
+from holdover.client.transports import Request, TransportFailure
+from holdover.client.transports.loops import LoopIncoming, LoopTransport
 from holdover.errors import BadRequestError, ConfigurationError
 from holdover.models.catalog import PROVIDERS, Catalog, Entry, Names, Target
 from holdover.models.compatible import CompatibleModel
@@ -105,15 +105,21 @@ class UpstreamTransport:
 class UpstreamAnswer:
     """See `holdover.models.upstream.Incoming`."""
 
-    def __init__(self, incoming: AsyncIncoming) -> None:
+    def __init__(self, incoming: LoopIncoming) -> None:
         self.status = incoming.status
-        self.headers = incoming.headers
+        self.headers: Mapping[str, str] = incoming.headers
         self.close = incoming.close
-        self._read = incoming.read
+        self._incoming = incoming
 
     async def read(self, timeout_s: float | None = None) -> bytes:
         try:
-            return await self._read(timeout_s)
+            return await self._incoming.read(timeout_s)
+        except TransportFailure as failure:
+            raise _as_error(failure) from failure
+
+    async def pour(self, sink: Callable[[bytes], bool]) -> bool:
+        try:
+            return await self._incoming.pour(sink)
         except TransportFailure as failure:
             raise _as_error(failure) from failure
 

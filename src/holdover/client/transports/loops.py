@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from . import AsyncIncoming, Content, Request, Response, TransportFailure
+from . import Content, Request, Response, TransportFailure
 from .http1 import (
     CONNECT_TIMEOUT_S,
     HAS_BODY,
@@ -23,6 +23,9 @@ from .http1 import (
     not_opened,
     reason,
 )
+
+#: Takes a piece of a body and says whether it wants the next one.
+Sink = Callable[[bytes], bool]
 
 #: A stream that nobody reads is not received any further than this.
 HELD_BYTES = 256 * 1024
@@ -41,9 +44,9 @@ class LoopTransport:
         pool.let_go(connection, answer)
         return answer.response()
 
-    async def stream(self, request: Request) -> AsyncIncoming:
+    async def stream(self, request: Request) -> LoopIncoming:
         pool, connection, answer = await self._ask(request, HAS_HEAD)
-        return _Incoming(answer, connection, pool, request.timeout_s)
+        return LoopIncoming(answer, connection, pool, request.timeout_s)
 
     async def close(self) -> None:
         pool = self._pools.get(asyncio.get_running_loop())
@@ -90,8 +93,8 @@ class LoopTransport:
         return self._tls
 
 
-class _Incoming:
-    """An answer whose body is still to come. See `holdover.client.transports.AsyncIncoming`."""
+class LoopIncoming:
+    """An answer whose body is still to come. See `holdover.client.transports.AsyncIncoming`; `pour` hands it on."""
 
     def __init__(self, answer: Answer, connection: _Connection, pool: _Pool, timeout_s: float) -> None:
         self.status = answer.status
@@ -106,10 +109,31 @@ class _Incoming:
         connection = self._connection
         if connection is not None:
             await connection.read(connection.loop.time() + (timeout_s or self._timeout_s))
-            if self._answer.is_complete:
-                self._leave()
-                self._pool.let_go(connection, self._answer)
+            self._let_go_if_whole(connection)
         return self._answer.take()
+
+    async def pour(self, sink: Sink) -> bool:
+        """Hand the body on as it comes, until ``sink`` returns ``False`` or raises; return whether there may be more.
+
+        The loop calls it where the bytes are received: no task is woken for each of them.
+
+        Raises:
+            TransportFailure: It broke off, or nothing came for as long as the request's time.
+        """
+        wants_more = True
+        if self._answer.held_bytes:
+            wants_more = sink(self._answer.take())
+        connection = self._connection
+        if wants_more and connection is not None and not self._answer.is_complete:
+            await connection.pour(sink, self._timeout_s)
+        if connection is not None:
+            self._let_go_if_whole(connection)
+        return self._connection is not None or bool(self._answer.held_bytes)
+
+    def _let_go_if_whole(self, connection: _Connection) -> None:
+        if self._answer.is_complete:
+            self._leave()
+            self._pool.let_go(connection, self._answer)
 
     async def close(self) -> None:
         if (connection := self._leave()) is not None:
@@ -189,6 +213,8 @@ class _Connection(asyncio.Protocol):
         "_has_room",
         "_is_enough",
         "_is_paused",
+        "_silence_s",
+        "_sink",
         "_transport",
         "_waiting",
         "answer",
@@ -207,6 +233,8 @@ class _Connection(asyncio.Protocol):
         self._is_enough: Callable[[Answer], object] = IS_WHOLE
         self._failure: TransportFailure | None = None
         self._is_paused = False
+        self._sink: Sink | None = None
+        self._silence_s = 0.0
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._transport: Any = None
@@ -261,6 +289,24 @@ class _Connection(asyncio.Protocol):
         self._is_enough = HAS_BODY
         if not (self.answer.held_bytes or self.answer.is_complete):
             await self._wait(deadline)
+        self._receive()
+
+    async def pour(self, sink: Sink, silence_s: float) -> None:
+        """Give ``sink`` what comes of the answer's body, until it returns ``False`` or raises, or the body is whole.
+
+        Raises:
+            TransportFailure: Nothing came for ``silence_s``, or the connection broke off; it is closed.
+        """
+        self._is_enough = HAS_BODY
+        self._receive()
+        self._sink, self._silence_s = sink, silence_s
+        try:
+            await self._wait(self.loop.time() + silence_s)
+        finally:
+            self._sink = None
+
+    def _receive(self) -> None:
+        """Take from the network again, where that was stopped."""
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
@@ -348,11 +394,29 @@ class _Connection(asyncio.Protocol):
         except TransportFailure as failure:
             self._fail(failure)
             return
-        if self._has_enough():
+        if self._sink is not None:
+            self._pour(self._sink, answer)
+        elif self._has_enough():
             self._wake()
         if answer.held_bytes > HELD_BYTES and self._is_enough is not IS_WHOLE and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
+
+    def _pour(self, sink: Sink, answer: Answer) -> None:
+        waiting = self._waiting
+        if waiting is None or waiting.done():
+            return  # whoever waits is being woken: what comes is kept
+        if answer.held_bytes:
+            self._deadline = self.loop.time() + self._silence_s
+            try:
+                wants_more = sink(answer.take())
+            except Exception as error:  # it is for whoever waits, not for the loop
+                waiting.set_exception(error)
+                return
+            if not wants_more:
+                self._wake()
+        if answer.is_complete:
+            self._wake()
 
     def eof_received(self) -> None:
         self._end(None)
