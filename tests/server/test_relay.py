@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from holdover import AsyncClient
 from holdover.engine.broadcast import Broadcast, EventStream
+from holdover.server import streams
 from holdover.server.streams import pour_events
 from holdover.service import running
-from holdover.wire.events import DONE
+from holdover.wire.events import DONE, PING
 
 STREAMS, TOKENS = 64, 40
 
@@ -74,10 +76,12 @@ async def test_of_many_streams_each_gets_every_token_in_order(tmp_path: Path) ->
 
 
 class Outlet:
-    """Keeps what is written."""
+    """Keeps what is written, and says when it is as much as is wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int = 0) -> None:
         self.said: list[str | bytes] = []
+        self.wanted = wanted
+        self.enough = asyncio.Event()
         self.on_room: Callable[[], None] = lambda: None
         self.on_leave: Callable[[], None] = lambda: None
 
@@ -86,6 +90,8 @@ class Outlet:
 
     def write(self, data: bytes) -> bool:
         self.said.append(data)
+        if len(self.said) == self.wanted:
+            self.enough.set()
         return True
 
     def end(self) -> None:
@@ -112,3 +118,25 @@ async def test_who_hangs_up_ends_the_listening_and_nothing_else() -> None:
     await pouring
     channel.publish(b"event", 1)
     assert outlet.said == ["head", "end"]
+
+
+async def test_a_silent_stream_says_now_and_then_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "PING_S", 0.002)
+    channel, outlet = Broadcast().open("run_a"), Outlet(wanted=4)
+    pouring = asyncio.ensure_future(pour_events(EventStream(channel.listen()), outlet))
+    await outlet.enough.wait()
+    assert outlet.said[:4] == ["head", PING, PING, PING]
+    assert channel.next_id == 1  # a comment is no event
+    channel.end_leg()
+    await pouring
+
+
+async def test_a_stream_is_silent_only_if_nothing_was_sent_since_it_was_asked_last() -> None:
+    channel = Broadcast().open("run_a")
+    listener = channel.listen()
+    events = EventStream(listener)
+    channel.publish(b"event", 1)
+    events.break_silence(PING)
+    assert listener._waiting == [b"event"]
+    events.break_silence(PING)
+    assert listener._waiting == [b"event", PING]

@@ -44,6 +44,7 @@ class Listener:
         "_sink",
         "_waiter",
         "_waiting",
+        "is_silent",
     )
 
     def __init__(self, channel: Channel) -> None:
@@ -55,13 +56,19 @@ class Listener:
         self._is_broken_off = False
         self._sink: Sink | None = None
         self._has_room = True
+        #: Whether nothing was put since somebody said that it is.
+        self.is_silent = True
 
     def put(self, frames: bytes) -> None:
         """Have frames wait for the listener."""
         if self._is_broken_off:
             return
+        self.is_silent = False
         if self._sink is not None and self._has_room:  # then nothing waits
-            self._hand_on(frames)
+            try:
+                self._has_room = self._sink(frames)
+            except Exception as error:
+                self._fail(error)
             return
         self._bytes += len(frames)
         if self._bytes > LISTENER_LIMIT_BYTES:
@@ -134,14 +141,10 @@ class Listener:
         self._has_room = True
         self._wake()
 
-    def _hand_on(self, frames: bytes) -> None:
-        assert self._sink is not None
-        try:
-            self._has_room = self._sink(frames)
-        except Exception as error:
-            self._sink = None
-            if self._waiter is not None and not self._waiter.done():
-                self._waiter.set_exception(error)
+    def _fail(self, error: Exception) -> None:
+        self._sink = None
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(error)
 
     def _take(self) -> bytes:
         frames = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
@@ -154,7 +157,7 @@ class Listener:
             self._be_done()
             return
         if self._waiting and self._has_room and not self._is_broken_off:
-            self._hand_on(self._take())
+            self.put(self._take())
         if self._is_broken_off or (self._has_ended and not self._waiting):
             self._be_done()
 
@@ -199,7 +202,7 @@ class Channel:
             oldest = self._log.popleft()
             self.log_bytes -= len(oldest)
             self.first_id += oldest.count(b"\n\n")
-        for listener in tuple(self._listeners):
+        for listener in tuple(self._listeners):  # one whose outlet fails leaves
             listener.put(frames)
 
     def listen(self) -> Listener:
@@ -355,10 +358,12 @@ class EventStream:
         if self._listener is not None:
             self._listener.go_on()
 
-    def put(self, frames: bytes) -> None:
-        """Have something sent beside the events: a comment."""
+    def break_silence(self, frames: bytes) -> None:
+        """Send something beside the events, a comment, if nothing was sent since this was called last."""
         if self._listener is not None:
-            self._listener.put(frames)
+            if self._listener.is_silent:
+                self._listener.put(frames)
+            self._listener.is_silent = True
 
     def end(self) -> None:
         """Let the stream end once what waits was taken: nobody is there any more."""

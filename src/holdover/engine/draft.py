@@ -19,16 +19,16 @@ class Draft:
         self._clear()
 
     def _clear(self) -> None:
+        #: Whether there is anything to write.
+        self.is_begun = False
         self._added: list[NewObject] = []
         self._replaced: dict[str, tuple[Kind, str, bytes]] = {}
         self._frames: list[bytes] = []
         self._count = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._added or self._replaced)
-
     def add(self, added: Sequence[NewObject], replaced: Sequence[tuple[Kind, str, bytes]] = ()) -> None:
         """Take in new objects, and newer documents of others."""
+        self.is_begun = True
         self._added += added
         self._replaced |= {each[1]: each for each in replaced}
 
@@ -39,7 +39,7 @@ class Draft:
 
     def with_change(self, change: RunChange) -> RunChange:
         """Return a change with the draft in it; of an object that both have, the change's document counts."""
-        if not self:
+        if not self.is_begun:
             return change
         replaced = self._replaced | {each[1]: each for each in change.replaced}
         added = [

@@ -242,16 +242,18 @@ class Driver:
         checkpoint_at = self._loop.time() + CHECKPOINT_S
 
         def take(batch: Sequence[Chunk]) -> bool:
-            for outcome in answer.take(batch):
-                if isinstance(outcome, Frames):
-                    self._publish(outcome.data, outcome.count)
-                else:
+            # This is what happens to every token; the functions it goes through were counted.
+            text = answer.continued(batch)
+            if text is not None:
+                self._publish(text, 1)
+            else:
+                for outcome in answer.take(batch):
                     self._carry_out(outcome)
-            return not self._draft and self._interruption is None and self._loop.time() < checkpoint_at
+            return not self._draft.is_begun and self._interruption is None and self._loop.time() < checkpoint_at
 
         try:
             while await self._wait(pour(batches, take)):
-                if self._draft and answer.reason is None:
+                if self._draft.is_begun and answer.reason is None:
                     await self._keep(self._state)
                 if self._loop.time() >= checkpoint_at:
                     checkpoint_at = self._loop.time() + CHECKPOINT_S
@@ -556,7 +558,7 @@ class Driver:
     def _publish(self, frames: bytes, count: int) -> None:
         if not count:
             return
-        if self._draft:
+        if self._draft.is_begun:
             self._draft.hold(frames, count)
         else:
             self._channel.publish(frames, count)

@@ -110,6 +110,17 @@ class Answer:
         self.reason: Literal["stop", "length", "tool_calls", "content_filter"] | None = None
         self.usage: UsageChunk | None = None
 
+    def continued(self, chunks: Sequence[Chunk]) -> bytes | None:
+        """Take a piece that only carries the text on, as nearly all do, and return its frame; ``None`` for others."""
+        if len(chunks) != 1 or not self._texts or self._references is not None or self._calls:
+            return None
+        chunk = chunks[0]
+        if not isinstance(chunk, TextChunk) or not chunk.text:
+            return None
+        self._texts.append(chunk.text)
+        before, behind = self._text_frames
+        return b"%b%b%b" % (before, encode(chunk.text), behind)
+
     def take(self, chunks: Sequence[Chunk]) -> Iterator[Outcome]:
         """Take what came in one read, and give what is to be done with it, in order."""
         frames: list[bytes] = []
@@ -118,11 +129,6 @@ class Answer:
                 case TextChunk(text=text):
                     # What is said behind a call has no place of its own on the wire.
                     if not text or self._calls:
-                        continue
-                    if self._texts and self._references is None:
-                        before, behind = self._text_frames
-                        frames.append(b"%b%b%b" % (before, encode(text), behind))
-                        self._texts.append(text)
                         continue
                     if self.message is None:
                         yield from self._begin_message(frames)

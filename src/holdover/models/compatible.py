@@ -305,9 +305,7 @@ class Answer:
             if incoming.status != 200:
                 raise _Refused(incoming.status, incoming.headers, await _whole(incoming, REFUSAL_LIMIT_BYTES))
             if incoming.headers.get("content-type", "").startswith("application/json"):
-                self._hand_on(self._reader.take(await _whole(incoming)))
-                await self.aclose()
-                return False
+                return await self._finish(self._reader.take(await _whole(incoming)))
         if await incoming.pour(self._take) and not self._has_said_all:
             return True
         if self._has_said_all:
@@ -315,9 +313,16 @@ class Answer:
                 await incoming.read(LAST_WORD_S)
         else:
             rest = [event.data for event in self._parser.end() if event.data != LAST]
-            self._hand_on([chunk for data in rest for chunk in self._reader.take(data)])
+            batch = [chunk for data in rest for chunk in self._reader.take(data)]
             if not self._reader.has_finished:
                 raise ConnectionError("the answer broke off")
+            return await self._finish(batch)
+        return await self._finish()
+
+    async def _finish(self, batch: Sequence[Chunk] = ()) -> bool:
+        if batch:
+            self._has_begun = True
+            self._sink(batch)
         await self.aclose()
         return False
 
@@ -328,13 +333,11 @@ class Answer:
                 self._has_said_all = True
                 break
             batch += self._reader.take(event.data)
-        return self._hand_on(batch) and not self._has_said_all
-
-    def _hand_on(self, batch: Sequence[Chunk]) -> bool:
-        if not batch:
-            return True
-        self._has_begun = True
-        return self._sink(batch)
+        wants_more = True
+        if batch:
+            self._has_begun = True
+            wants_more = self._sink(batch)
+        return wants_more and not self._has_said_all
 
 
 # --------------------------------------------------------------------------------------------- what is sent

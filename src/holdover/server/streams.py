@@ -13,7 +13,7 @@ from holdover.wire.events import PING
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-#: A stream that said nothing for so long says that it lives, in seconds.
+#: No stream is silent for longer: it says that it lives then, in seconds.
 PING_S = 15.0
 
 
@@ -43,14 +43,9 @@ async def pour_events(events: EventStream, outlet: Outlet) -> None:
     outlet.on_room, outlet.on_leave = events.go_on, events.end
     if not events.has_news:
         outlet.open()
-    with _pinging(events) as has_sent:
-
-        def write(frames: bytes) -> bool:
-            has_sent()
-            return outlet.write(frames)
-
+    with _pinging(events):
         try:
-            await events.pour(write)
+            await events.pour(outlet.write)
         except BrokenOff:
             return
     outlet.end()
@@ -64,10 +59,9 @@ async def send_events(events: EventStream, receive: Receive, send: Send) -> None
     """
     leaving = asyncio.ensure_future(_wait_for_end(receive, events))
     try:
-        with _pinging(events) as has_sent:
+        with _pinging(events):
             async for frames in events:
                 await send({"type": "http.response.body", "body": frames, "more_body": True})
-                has_sent()
     except BrokenOff:
         return
     finally:
@@ -76,29 +70,20 @@ async def send_events(events: EventStream, receive: Receive, send: Send) -> None
 
 
 @contextmanager
-def _pinging(events: EventStream) -> Iterator[Callable[[], None]]:
-    """Say now and then that a silent stream lives; give what is to be called when something was sent."""
+def _pinging(events: EventStream) -> Iterator[None]:
+    """Say now and then that a silent stream lives; it is looked at twice in the time, not timed at every token."""
     loop = asyncio.get_running_loop()
-    last_sent = loop.time()
-    timer: asyncio.TimerHandle | None = None
+    timer: asyncio.TimerHandle
 
-    def has_sent() -> None:
-        nonlocal last_sent
-        last_sent = loop.time()
-
-    def ping() -> None:
+    def look() -> None:
         nonlocal timer
-        silent_s = loop.time() - last_sent
-        if silent_s >= PING_S:
-            events.put(PING)
-            silent_s = 0.0
-        timer = loop.call_later(PING_S - silent_s, ping)
+        events.break_silence(PING)
+        timer = loop.call_later(PING_S / 2, look)
 
-    ping()
+    timer = loop.call_later(PING_S / 2, look)
     try:
-        yield has_sent
+        yield
     finally:
-        assert timer is not None
         timer.cancel()
         events.close()
 

@@ -54,9 +54,13 @@ class Parser:
             data = data[: len(data) - held].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + (b"\r" if held else b"")
         whole = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
         rest = data[whole:] if whole else data
-        self._held = [rest] if rest else []
-        self._bytes = len(rest)
-        self._check()
+        if rest:
+            self._held = [rest]
+            self._bytes = len(rest)
+            self._check()
+        elif self._held:
+            self._held = []
+            self._bytes = 0
         events = []
         for name, content, lines in _BLOCKS(data, 0, whole):
             if not lines:

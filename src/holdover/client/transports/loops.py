@@ -394,18 +394,15 @@ class _Connection(asyncio.Protocol):
         except TransportFailure as failure:
             self._fail(failure)
             return
-        if self._sink is not None:
-            self._pour(self._sink, answer)
+        if self._sink is not None and self._waiting is not None and not self._waiting.done():
+            self._pour(self._sink, answer, self._waiting)
         elif self._has_enough():
             self._wake()
         if answer.held_bytes > HELD_BYTES and self._is_enough is not IS_WHOLE and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
-    def _pour(self, sink: Sink, answer: Answer) -> None:
-        waiting = self._waiting
-        if waiting is None or waiting.done():
-            return  # whoever waits is being woken: what comes is kept
+    def _pour(self, sink: Sink, answer: Answer, waiting: asyncio.Future[None]) -> None:
         if answer.held_bytes:
             self._deadline = self.loop.time() + self._silence_s
             try:
