@@ -3,8 +3,8 @@
 One thread writes. It takes whatever is waiting, carries it out in one transaction, and answers all of it after one
 flush to disk: with ``synchronous=FULL`` an acknowledged write survives a loss of power, and group commit makes that
 as fast as not flushing at all. Reads go through a connection of their own on the event loop: with a write-ahead log
-they never wait for the writer, and one takes some tens of microseconds, less than handing it to a thread. Those of one
-turn of the loop share a transaction; it ends before a write is answered, so that whoever wrote reads what was written.
+they never wait for the writer, and one takes some microseconds, less than handing it to a thread. Each sees all that
+was committed, so that whoever wrote reads what was written.
 
 Why so: ``docs/explanation/storage.md``.
 """
@@ -68,9 +68,8 @@ class Database:
         self.path = path
         self.recent = Recent()
         self._closing = closing
-        self._loop = asyncio.get_running_loop()
         self._reader = reader
-        self._writer = _Writer(writer, self._loop, before_answering=self._end_reading)
+        self._writer = _Writer(writer, asyncio.get_running_loop())
         self._searchers = _Searchers(lambda: _connect(path))
 
     @classmethod
@@ -100,13 +99,11 @@ class Database:
     def read(self, work: Work[T]) -> T:
         """Carry out ``work``, which takes microseconds, here and now.
 
-        The reads of one turn of the loop share a transaction: beginning one costs more than a look-up.
+        No transaction is begun for it: every statement lets another thread take the interpreter, which takes longer
+        than the statement.
         """
         with _Translated():
-            if not self._reader.in_transaction:
-                self._reader.execute("BEGIN")
-                self._loop.call_soon(self._end_reading)
-                self.recent.expect(self._reader.execute("PRAGMA data_version").fetchone()[0])
+            self.recent.expect(self._writer.commits)
             return work(self._reader)
 
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
@@ -123,12 +120,6 @@ class Database:
         await self._writer.stop()
         self._searchers.close()
         self._closing.close()
-
-    def _end_reading(self) -> None:
-        """Let the next read see all that was committed. Rolling back cannot fail, and there is nothing to commit."""
-        with contextlib.suppress(sqlite3.Error):  # it is closed
-            if self._reader.in_transaction:
-                self._reader.execute("ROLLBACK")
 
 
 # -------------------------------------------------------------------------------------------- opening
@@ -260,7 +251,7 @@ class Recent:
         self._version = -1
 
     def expect(self, version: int) -> None:
-        """Keep only documents of this version; SQLite gives it, as of the transaction that asks."""
+        """Keep only documents of this version."""
         if version != self._version:
             self._drop()
             self._version = version
@@ -332,12 +323,11 @@ class _Job:
 class _Writer:
     """The thread that writes: takes what is waiting, commits once, then answers."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, *, before_answering: Callable[[], None]
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
+        #: How often something was committed. It is counted before anybody is told, and nobody else writes.
+        self.commits = 0
         self._connection = connection
         self._loop = loop
-        self._before_answering = before_answering
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._stopped = False
         self._flushes = True
@@ -363,6 +353,7 @@ class _Writer:
         try:
             while batch := self._next_batch():
                 self._carry_out(batch)
+                self.commits += 1
                 self._loop.call_soon_threadsafe(self._answer, batch)
         finally:
             self._stopped = True
@@ -436,7 +427,6 @@ class _Writer:
 
     def _answer(self, batch: list[_Job]) -> None:
         """Hand each job's outcome to whoever waits for it; runs on the event loop."""
-        self._before_answering()
         for job in batch:
             if job.future.done():
                 continue

@@ -63,7 +63,7 @@ class SQLiteStore:
 
     async def get(self, kind: Kind, identifier: str, *, owner: str | None = None) -> bytes | None:
         def work(reader: sqlite3.Connection) -> bytes | None:
-            recent = self._database.recent  # of the transaction that has begun by now
+            recent = self._database.recent
             document = recent.get((kind, identifier, owner))
             if document is None:
                 document = objects.get(reader, kind, identifier, owner)
