@@ -18,6 +18,8 @@ class RequestLog:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._waiting: list[tuple[str, bytes, int, float, str]] = []
+        self._second = 0
+        self._date = ""
 
     def __call__(self, *, method: str, path: bytes, status: int, seconds: float, request_id: str) -> None:
         if not self._waiting:
@@ -30,8 +32,10 @@ class RequestLog:
         if not requests:
             return
         now = time.time()
-        date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-        head = f"{date},{int(now % 1 * 1000):03d} INFO holdover: "
+        if int(now) != self._second:
+            self._second = int(now)
+            self._date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+        head = f"{self._date},{int(now % 1 * 1000):03d} INFO holdover: "
         # The path as it was sent, percent-encoded: a name with line breaks in it stays on its line.
         lines = [
             f"{head}{method} {path.decode('ascii', 'replace')} {status} {milliseconds:.1f} ms {request_id}\n"

@@ -41,6 +41,8 @@ class Parser:
         Raises:
             TooLong: What came has no end of an event within `LIMIT_BYTES`.
         """
+        if not self._held and _is_one_line_of_data(data):
+            return [ServerEvent("", data[6:-2])]
         if self._held:
             self._held.append(data)
             self._bytes += len(data)
@@ -79,6 +81,13 @@ class Parser:
     def _check(self) -> None:
         if self._bytes > LIMIT_BYTES:
             raise TooLong(f"no end of an event within {LIMIT_BYTES:,} bytes")
+
+
+def _is_one_line_of_data(data: bytes) -> bool:
+    """Whether this is one whole event without a name, as a model's tokens come, nearly all of them."""
+    return (
+        data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2 and data.endswith(b"\n") and b"\r" not in data
+    )
 
 
 #: Finds the name and the data of events as nearly all are, and of any other the lines.
