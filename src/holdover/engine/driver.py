@@ -244,8 +244,10 @@ class Driver:
         def take(batch: Sequence[Chunk]) -> bool:
             # This is what happens to every token; the functions it goes through were counted.
             text = answer.continued(batch)
-            if text is not None:
-                self._publish(text, 1)
+            if text is not None and not self._draft.is_begun:
+                self._channel.publish(text, 1)
+            elif text is not None:
+                self._draft.hold(text, 1)
             else:
                 for outcome in answer.take(batch):
                     self._carry_out(outcome)

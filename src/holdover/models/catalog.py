@@ -7,6 +7,7 @@ In this order: an entry of that name; an alias; an alias that ends in ``*`` (the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -138,18 +139,19 @@ class Catalog:
         self._own = dict(own or {})
         self._close = close
         self._made: dict[Target, Model] = {}
+        self._resolve = lru_cache(1000)(names.resolve)  # names are the callers' to invent
 
     def find(self, name: str) -> Model | None:
         """Return the model that answers for a name, ``None`` if nobody does."""
         own = self._own.get(name) or self._own.get("*")
         if own is not None:
             return own
-        target = self.table.resolve(name)
+        target = self._resolve(name)
         if target is None:
             return None
         model = self._made.get(target)
         if model is None:
-            if len(self._made) >= 1000:  # names are the callers' to invent
+            if len(self._made) >= 1000:
                 self._made.clear()
             model = self._made[target] = self._make(target)
         return model

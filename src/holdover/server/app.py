@@ -423,6 +423,18 @@ async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, byte
         Disconnected: The client went away.
     """
     _check_announced(headers, BODY_LIMIT_BYTES)
+    take = scope["state"].get("body") if "state" in scope else None  # a server of ours has it already, as a rule
+    body: bytes | None = take() if take is not None else None
+    if body is None:
+        body = await _received(receive)
+    elif len(body) > BODY_LIMIT_BYTES:
+        raise _too_large(BODY_LIMIT_BYTES)
+    if not _is_whole(scope, headers, len(body)):
+        raise invalid_json()
+    return body
+
+
+async def _received(receive: Receive) -> bytes:
     parts: list[bytes] = []
     size = 0
     more = True
@@ -440,8 +452,6 @@ async def read_body(scope: Scope, receive: Receive, headers: Mapping[bytes, byte
                     patience.reschedule(min(now() + BODY_PART_TIMEOUT_S, last))
     except TimeoutError:
         raise _late() from None
-    if not _is_whole(scope, headers, size):
-        raise invalid_json()
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -75,6 +75,7 @@ class Protocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._expect_no_head()
         super().on_headers_complete()
+        self.scope["state"]["body"] = partial(_body, self.cycle)
         self.scope["state"]["answer"] = partial(_answer, self.cycle)
         self.scope["state"]["begin"] = self._begin
 
@@ -135,13 +136,17 @@ class Protocol(HttpToolsProtocol):
         if self._is_declining:
             return
         super().on_url(url)
-        self._count(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            raise _HeadTooLarge
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_head and not self._is_declining:  # what comes after a body is no header
             super().on_header(name, value)
         self._unread_bytes = 0
-        self._count(len(name) + len(value) + 4)
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > HEAD_LIMIT_BYTES:
+            raise _HeadTooLarge
 
     def on_body(self, body: bytes) -> None:
         self._unread_bytes = 0
@@ -154,11 +159,6 @@ class Protocol(HttpToolsProtocol):
         if self._is_idle():
             self._expect_no_head()  # this was the rest of a body that was answered already
         super().on_message_complete()
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > HEAD_LIMIT_BYTES:
-            raise _HeadTooLarge
 
     def data_received(self, data: bytes) -> None:
         if self._has_ended or self.transport.is_closing():
@@ -251,6 +251,15 @@ class Protocol(HttpToolsProtocol):
 
 class _HeadTooLarge(Exception):
     pass
+
+
+def _body(cycle: Any) -> bytes | None:
+    """Return the whole body of a request, if it has come; nothing has to be waited for then, nor timed."""
+    if cycle.more_body or cycle.disconnected:
+        return None
+    body, cycle.body = bytes(cycle.body), bytearray()
+    cycle.message_event.clear()
+    return body
 
 
 def _answer(cycle: Any, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:

@@ -394,26 +394,25 @@ class _Connection(asyncio.Protocol):
         except TransportFailure as failure:
             self._fail(failure)
             return
-        if self._sink is not None and self._waiting is not None and not self._waiting.done():
-            self._pour(self._sink, answer, self._waiting)
+        waiting = self._waiting
+        if self._sink is not None and waiting is not None and not waiting.done():
+            # As the body is poured, this is what happens to each piece of it.
+            if answer.held_bytes:
+                self._deadline = self.loop.time() + self._silence_s
+                try:
+                    wants_more = self._sink(answer.take())
+                except Exception as error:  # it is for whoever waits, not for the loop
+                    waiting.set_exception(error)
+                    return
+                if not wants_more:
+                    self._wake()
+            if answer.is_complete:
+                self._wake()
         elif self._has_enough():
             self._wake()
         if answer.held_bytes > HELD_BYTES and self._is_enough is not IS_WHOLE and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
-
-    def _pour(self, sink: Sink, answer: Answer, waiting: asyncio.Future[None]) -> None:
-        if answer.held_bytes:
-            self._deadline = self.loop.time() + self._silence_s
-            try:
-                wants_more = sink(answer.take())
-            except Exception as error:  # it is for whoever waits, not for the loop
-                waiting.set_exception(error)
-                return
-            if not wants_more:
-                self._wake()
-        if answer.is_complete:
-            self._wake()
 
     def eof_received(self) -> None:
         self._end(None)
