@@ -10,15 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import holdover
 from holdover.client.transports import Request, TransportFailure
+from holdover.client.transports.http1 import Routes
+from holdover.client.transports.loops import _Connection as Connection
 
 from .faces import Face
 from .stub import HANG_UP, SILENCE, Answer, Stub
@@ -118,6 +120,33 @@ def test_only_a_connection_that_was_not_opened_counts_as_not_sent(
     assert (refused.was_sent, refused.timed_out) == (False, False)
     unknown = failure("http://nowhere.invalid")
     assert (unknown.was_sent, unknown.timed_out) == (False, False)
+
+
+class Letter:
+    """A body in two blocks."""
+
+    length = 2
+
+    def blocks(self) -> Iterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+
+async def test_an_answer_may_come_before_it_is_waited_for() -> None:
+    """The end of a long body is looked for on another thread; a quick service has answered by then."""
+
+    class Wire:
+        def write(self, data: bytes) -> None:
+            if data == b"b":
+                connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    route, _ = Routes().find("http://127.0.0.1:1/")
+    connection = Connection(route, asyncio.get_running_loop())
+    connection.connection_made(cast("asyncio.BaseTransport", Wire()))
+    asked = Request("POST", "http://127.0.0.1:1/", {}, Letter(), 600.0)
+    async with asyncio.timeout(20):
+        answer = await connection.exchange(asked, b"", asyncio.get_running_loop().time() + 600)
+    assert answer.response().body == b"{}"
 
 
 # ------------------------------------------------------------------------------------------------ going away

@@ -287,8 +287,7 @@ class _Connection(asyncio.Protocol):
         """
         assert self.answer is not None
         self._is_enough = HAS_BODY
-        if not (self.answer.held_bytes or self.answer.is_complete):
-            await self._wait(deadline)
+        await self._wait(deadline)
         self._receive()
 
     async def pour(self, sink: Sink, silence_s: float) -> None:
@@ -333,7 +332,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     async def _wait(self, deadline: float) -> None:
-        if self._failure is None:
+        # The answer may have come before it was waited for: while the last of a long body was being sent.
+        if self._failure is None and not self._has_enough():
             self._waiting = self.loop.create_future()
             self._expect(deadline)
             try:
