@@ -172,7 +172,7 @@ class Channel:
     __slots__ = ("_listeners", "_log", "epoch", "first_id", "is_live", "is_whole", "leg_id", "log_bytes", "next_id")
 
     def __init__(self, *, is_whole: bool = False) -> None:
-        self._listeners: set[Listener] = set()
+        self._listeners: tuple[Listener, ...] = ()  # not a set: it is gone through for every token
         self._log: deque[bytes] = deque()
         #: Whether it began with the run: then its numbers are those that any listener has seen.
         self.is_whole = is_whole
@@ -202,31 +202,31 @@ class Channel:
             oldest = self._log.popleft()
             self.log_bytes -= len(oldest)
             self.first_id += oldest.count(b"\n\n")
-        for listener in tuple(self._listeners):  # one whose outlet fails leaves
+        for listener in self._listeners:
             listener.put(frames)
 
     def listen(self) -> Listener:
         """Listen to what comes from now on."""
         listener = Listener(self)
-        self._listeners.add(listener)
+        self._listeners += (listener,)
         return listener
 
     def end_leg(self) -> None:
         """Say ``done`` to all listeners."""
         self.is_live = False
-        for listener in list(self._listeners):
+        for listener in self._listeners:
             listener.put(DONE)
             listener.end()
 
     def break_off(self) -> None:
         """Let all listeners go without a last word."""
         self.is_live = False
-        for listener in list(self._listeners):
+        for listener in self._listeners:
             listener.break_off()
 
     def leave(self, listener: Listener) -> None:
         """Listen no more."""
-        self._listeners.discard(listener)
+        self._listeners = tuple(each for each in self._listeners if each is not listener)
 
     def replay(self, after_id: int) -> list[bytes] | None:
         """Return the frames behind an event; ``None`` if not all of them are kept."""

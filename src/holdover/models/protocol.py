@@ -6,7 +6,7 @@ read from upstream brought, so that what arrives together is sent on together.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -189,7 +189,7 @@ class Model(Protocol):
         """
 
 
-async def pour(batches: AsyncIterator[Sequence[Chunk]], sink: Sink) -> bool:
+def pour(batches: AsyncIterator[Sequence[Chunk]], sink: Sink) -> Coroutine[Any, Any, bool]:
     """Hand batches to ``sink`` as they come, until it wants no more just now; return whether more may come.
 
     An answer that can do so itself is asked to: then no task has to be woken for every token.
@@ -197,9 +197,11 @@ async def pour(batches: AsyncIterator[Sequence[Chunk]], sink: Sink) -> bool:
     Raises:
         ModelError: There is no answer, or no more of it.
     """
-    own: Callable[[Sink], Awaitable[bool]] | None = getattr(batches, "pour", None)
-    if own is not None:
-        return await own(sink)
+    own: Callable[[Sink], Coroutine[Any, Any, bool]] | None = getattr(batches, "pour", None)
+    return own(sink) if own is not None else _pour(batches, sink)
+
+
+async def _pour(batches: AsyncIterator[Sequence[Chunk]], sink: Sink) -> bool:
     async for batch in batches:
         if not sink(batch):
             return True

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from holdover.engine.objects import BrokenOff, EventStream
@@ -43,11 +42,14 @@ async def pour_events(events: EventStream, outlet: Outlet) -> None:
     outlet.on_room, outlet.on_leave = events.go_on, events.end
     if not events.has_news:
         outlet.open()
-    with _pinging(events):
-        try:
-            await events.pour(outlet.write)
-        except BrokenOff:
-            return
+    pings = Pings(events)
+    try:
+        await events.pour(outlet.write)
+    except BrokenOff:
+        return
+    finally:
+        pings.stop()
+        events.close()
     outlet.end()
 
 
@@ -58,34 +60,34 @@ async def send_events(events: EventStream, receive: Receive, send: Send) -> None
     wait in the engine, up to its bound; then the connection is closed in the middle of the answer.
     """
     leaving = asyncio.ensure_future(_wait_for_end(receive, events))
+    pings = Pings(events)
     try:
-        with _pinging(events):
-            async for frames in events:
-                await send({"type": "http.response.body", "body": frames, "more_body": True})
+        async for frames in events:
+            await send({"type": "http.response.body", "body": frames, "more_body": True})
     except BrokenOff:
         return
     finally:
         leaving.cancel()
+        pings.stop()
+        events.close()
     await send({"type": "http.response.body", "body": b""})
 
 
-@contextmanager
-def _pinging(events: EventStream) -> Iterator[None]:
-    """Say now and then that a silent stream lives; it is looked at twice in the time, not timed at every token."""
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
+class Pings:
+    """Says now and then that a silent stream lives; it is looked at twice in the time, not timed at every token."""
 
-    def look() -> None:
-        nonlocal timer
-        events.break_silence(PING)
-        timer = loop.call_later(PING_S / 2, look)
+    def __init__(self, events: EventStream) -> None:
+        self._events = events
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(PING_S / 2, self._look)
 
-    timer = loop.call_later(PING_S / 2, look)
-    try:
-        yield
-    finally:
-        timer.cancel()
-        events.close()
+    def stop(self) -> None:
+        """Say no more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        self._events.break_silence(PING)
+        self._timer = self._loop.call_later(PING_S / 2, self._look)
 
 
 async def _wait_for_end(receive: Receive, events: EventStream) -> None:

@@ -302,7 +302,7 @@ class _Connection(asyncio.Protocol):
         try:
             await self._wait(self.loop.time() + silence_s)
         finally:
-            self._sink = None
+            self._sink = None  # also where the task was cancelled
 
     def _receive(self) -> None:
         """Take from the network again, where that was stopped."""
@@ -350,9 +350,13 @@ class _Connection(asyncio.Protocol):
     def _has_enough(self) -> bool:
         return self.answer is not None and bool(self._is_enough(self.answer) or self.answer.is_complete)
 
-    def _wake(self) -> None:
+    def _wake(self, error: Exception | None = None) -> None:
+        self._sink = None  # what comes until whoever waits asks again is kept
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+            if error is None:
+                self._waiting.set_result(None)
+            else:
+                self._waiting.set_exception(error)
 
     def _expect(self, deadline: float) -> None:
         """Set the time at which what is waited for is late. One timer outlasts many waits: a stream has thousands."""
@@ -394,19 +398,16 @@ class _Connection(asyncio.Protocol):
         except TransportFailure as failure:
             self._fail(failure)
             return
-        waiting = self._waiting
-        if self._sink is not None and waiting is not None and not waiting.done():
-            # As the body is poured, this is what happens to each piece of it.
+        if self._sink is not None:  # as the body is poured, this is what happens to each piece of it
+            wants_more = not answer.is_complete
             if answer.held_bytes:
                 self._deadline = self.loop.time() + self._silence_s
                 try:
-                    wants_more = self._sink(answer.take())
+                    wants_more = self._sink(answer.take()) and wants_more
                 except Exception as error:  # it is for whoever waits, not for the loop
-                    waiting.set_exception(error)
+                    self._wake(error)
                     return
-                if not wants_more:
-                    self._wake()
-            if answer.is_complete:
+            if not wants_more:
                 self._wake()
         elif self._has_enough():
             self._wake()

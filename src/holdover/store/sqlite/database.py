@@ -70,6 +70,7 @@ class Database:
         self._closing = closing
         self._reader = reader
         self._writer = _Writer(writer, asyncio.get_running_loop())
+        self.write = self._writer.write
         self._searchers = _Searchers(lambda: _connect(path))
 
     @classmethod
@@ -105,10 +106,6 @@ class Database:
         with _Translated():
             self.recent.expect(self._writer.commits)
             return work(self._reader)
-
-    async def write(self, work: Work[T], *, durable: bool = True) -> T:
-        """Carry out ``work`` in a transaction; return when it is durable, or at least written where it need not be."""
-        return await self._writer.run(work, durable=durable)
 
     async def search(self, work: Work[T]) -> T:
         """Carry out ``work``, which takes milliseconds, beside the loop."""
@@ -334,7 +331,7 @@ class _Writer:
         self._thread = threading.Thread(target=self._serve, name="holdover-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Work[T], *, durable: bool = True) -> T:
+    async def write(self, work: Work[T], *, durable: bool = True) -> T:
         """Carry out ``work`` in a transaction; return when it is durable, or at least written where it need not be."""
         if self._stopped:
             raise InternalServerError("The store is closed.")
