@@ -177,7 +177,7 @@ class CompatibleModel:
         """Answer a request, batch by batch. See `Answer`."""
         return Answer(self, request)
 
-    async def ask(self, request: ModelRequest) -> Incoming:
+    def ask(self, request: ModelRequest) -> Awaitable[Incoming]:
         """Send a request.
 
         Raises:
@@ -185,7 +185,7 @@ class CompatibleModel:
             TimeoutError: The endpoint was silent.
         """
         body = _encode(self._body(request))
-        return await self._upstream.ask(self._url, headers=self._headers, body=body, timeout_s=self._timeout_s)
+        return self._upstream.ask(self._url, headers=self._headers, body=body, timeout_s=self._timeout_s)
 
     def pause(self, error: Exception, attempts: int) -> float | None:
         """Return the seconds to wait before it is asked again; ``None`` where that is in vain."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -78,10 +78,10 @@ class Upstream:
         self._transport = transport
         self._session: Any = None
 
-    async def ask(self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Incoming:
+    def ask(self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Awaitable[Incoming]:
         """POST a run's request. See `Transport.ask`."""
         told = {**headers, HOP_HEADER: self.hop, "accept-encoding": "identity", "user-agent": "holdover"}
-        return await self._transport.ask(url, headers=told, body=body, timeout_s=timeout_s)
+        return self._transport.ask(url, headers=told, body=body, timeout_s=timeout_s)
 
     @asynccontextmanager
     async def request(
