@@ -14,14 +14,14 @@ from holdover.engine.objects import Engine, EventStream
 from holdover.engine.references import FOLDER
 from holdover.engine.turn import References
 from holdover.models.catalog import Catalog, Names
-from holdover.models.protocol import AssistantTurn, ForcedFunction, ToolTurn
+from holdover.models.protocol import AssistantTurn, ForcedFunction, RefusalChunk, TextChunk, ToolTurn
 from holdover.models.scripted import ScriptedModel
 from holdover.store.blobs import FolderBlobs
 from holdover.store.sqlite import SQLiteStore
 from holdover.wire.accumulate import Snapshots
 from holdover.wire.assistants import CreateAssistant
 from holdover.wire.events import RECORDS
-from holdover.wire.messages import Annotation, CreateMessage, FileCitation, FileCitationAnnotation
+from holdover.wire.messages import Annotation, CreateMessage, FileCitation, FileCitationAnnotation, MessageQuery
 from holdover.wire.runs import (
     CancelRun,
     CreateRun,
@@ -146,9 +146,13 @@ class World:
         self.search = Searching(self.at_work)
         self.interpreter = Interpreting(self.at_work)
         self.model = ScriptedModel()
-        self.engine = Engine(
-            store,
-            Catalog(Names(), lambda target: self.model, own={"*": self.model}),
+        self._store = store
+        self.engine = self.new_engine(self.model)
+
+    def new_engine(self, model: ScriptedModel) -> Engine:
+        return Engine(
+            self._store,
+            Catalog(Names(), lambda target: model, own={"*": model}),
             FolderBlobs(None),
             tools=Tools(self.search, self.interpreter),
         )
@@ -313,6 +317,44 @@ async def test_code_is_told_as_it_is_written_then_what_it_comes_to(world: World)
         await world.engine.get_message(told.ended.thread_id, message.id), type=dict[str, Any]
     )["content"][1:]
     assert stored == text
+
+
+async def test_an_image_is_shown_though_the_message_that_showed_it_was_taken_away(world: World) -> None:
+    """The service stopped in the middle of it, and another went on."""
+    stream = await world.begin('!call code_interpreter {"code": "draw"}\n!then\n!say look\n!hang')
+    told = Told()
+    async with asyncio.timeout(10):
+        while "message.delta" not in told.names:
+            told.take(await anext(stream))
+    assert told.snapshots.run is not None
+    ids = told.snapshots.run.thread_id, told.snapshots.run.id
+    stream.close()
+    await world.engine.stop(0)
+    other = world.new_engine(ScriptedModel([[TextChunk("look here")]]))
+    await other.start()
+    async with asyncio.timeout(10):
+        while (await run_of(other, ids))["status"] != "completed":  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    listed = msgspec.json.decode(await other.list_messages(ids[0], MessageQuery(run_id=ids[1])))["data"]
+    assert [part["type"] for part in listed[0]["content"]] == ["image_file", "text"]
+    await other.stop()
+
+
+async def test_parts_of_a_message_stand_in_the_order_in_which_they_began(world: World) -> None:
+    world.engine = world.new_engine(ScriptedModel([[RefusalChunk("No."), TextChunk("But"), RefusalChunk(" No.")]]))
+    told = await world.run("hi")
+    deltas = [
+        data["delta"]["content"][0] for name, data in zip(told.names, told.data, strict=True) if name == "message.delta"
+    ]
+    assert [(each["index"], each["type"]) for each in deltas] == [(0, "refusal"), (1, "text"), (0, "refusal")]
+    (message,) = [data for name, data in zip(told.names, told.data, strict=True) if name == "message.completed"]
+    assert [part["type"] for part in message["content"]] == ["refusal", "text"]
+    assert message["content"][0]["refusal"] == "No. No."
+
+
+async def run_of(engine: Engine, ids: tuple[str, str]) -> dict[str, Any]:
+    run: dict[str, Any] = msgspec.json.decode(await engine.get_run(*ids))
+    return run
 
 
 async def test_functions_beside_built_in_tools_wait_for_their_outputs_alone(world: World) -> None:

@@ -291,6 +291,40 @@ async def test_a_leg_that_another_process_drove_is_not_left_out(store: SQLiteSto
     assert "thread.run.requires_action" not in told
 
 
+async def test_attaching_while_outputs_are_submitted_takes_nothing_from_the_run(
+    store: SQLiteStore, engine: Engine, model: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written is seen a moment before it is told of here."""
+    run = await begin(engine, calls=True)
+    stream = await attach(engine, run)
+    await all_of(stream)
+    call_id = msgspec.json.decode(await engine.get_run(*run))["required_action"]["submit_tool_outputs"]["tool_calls"][0]
+    outputs = SubmitToolOutputs(stream=True, tool_outputs=[ToolOutput(tool_call_id=call_id["id"], output="1")])
+    change_run, written, go_on = store.change_run, asyncio.Event(), asyncio.Event()
+
+    async def slow(run_id: str, change: Any, **options: Any) -> Any:
+        changed = await change_run(run_id, change, **options)
+        written.set()
+        await go_on.wait()
+        return changed
+
+    monkeypatch.setattr(store, "change_run", slow)
+    submitting = asyncio.create_task(engine.submit_tool_outputs_to_run(*run, outputs))
+    await written.wait()
+    with pytest.raises(BadRequestError, match="cannot be had here"):
+        await attach(engine, run)
+    monkeypatch.undo()
+    attaching = asyncio.create_task(attach(engine, run))
+    go_on.set()
+    submitted = await submitting
+    assert isinstance(submitted, EventStream)
+    assert submitted.after_id is not None
+    attached = await attaching
+    model.say(3)
+    await all_of(submitted)
+    assert [number for number, _ in (await all_of(attached))[:3]] == [1, 2, 3]
+
+
 async def test_an_id_that_has_not_happened_is_refused(engine: Engine, model: Gated) -> None:
     run = await begin(engine)
     with pytest.raises(BadRequestError, match="Invalid 'Last-Event-ID': 99") as caught:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from holdover.engine import broadcast
-from holdover.engine.broadcast import Broadcast, BrokenOff, Channel
+from holdover.engine.broadcast import Broadcast, BrokenOff, Channel, EventStream
 from holdover.wire.events import DONE
 
 FRAME = b"event: thread.run.queued\ndata: {}\n\n"
@@ -115,6 +115,48 @@ async def test_what_an_outlet_has_no_room_for_waits(channel: Channel) -> None:
     listener.go_on()
     await pouring
     assert outlet.taken == [b"a", b"bc" + DONE]
+
+
+async def test_who_leaves_while_there_is_no_room_is_let_go_at_once(channel: Channel) -> None:
+    outlet = Outlet()
+    outlet.has_room = False
+    events = EventStream(channel.listen())
+    pouring = asyncio.ensure_future(events.pour(outlet))
+    await turns()
+    for each in (b"a", b"b"):
+        channel.publish(each, 1)
+    events.end()
+    async with asyncio.timeout(10):
+        await pouring
+    assert outlet.taken == [b"a"]
+
+
+async def test_the_next_leg_is_not_told_to_who_was_slow_with_the_last_one(channel: Channel) -> None:
+    outlet = Outlet()
+    outlet.has_room = False
+    listener = channel.listen()
+    pouring = asyncio.ensure_future(listener.pour(outlet))
+    await turns()
+    for each in (b"a", b"b"):
+        channel.publish(each, 1)
+    channel.end_leg()
+    channel.publish(b"second leg", 1)
+    outlet.has_room = True
+    listener.go_on()
+    await pouring
+    assert outlet.taken == [b"a", b"b" + DONE]
+
+
+async def test_what_is_told_of_a_run_that_waited_does_not_bend_the_account() -> None:
+    channels = Broadcast()
+    for number in range(3):
+        channels.open(f"run_{number}", is_new=True).publish(b"a" * 10, 1)
+        channels.rest(f"run_{number}")
+        channel = channels.find(f"run_{number}")
+        assert channel is not None
+        channel.publish(b"b" * 100, 1)  # it was cancelled, or expired
+        channels.end(f"run_{number}")
+    assert channels._kept_bytes == 3 * 110
 
 
 async def test_an_outlet_without_room_is_let_go(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from holdover.engine.core import RetryKey
 from holdover.errors import BadRequestError, InternalServerError
 from holdover.models.protocol import CallChunk, FinishChunk, ModelRequest, TextChunk
 from holdover.models.scripted import ScriptedModel
@@ -112,6 +113,17 @@ async def test_a_run_that_waits_too_long_expires_with_its_step(world: World) -> 
     assert step["status"] == "expired"
 
 
+async def test_outputs_that_came_too_late_came_too_late_also_when_they_are_sent_again(world: World) -> None:
+    run = await world.run("!call f {}")
+    waiting = await world.until(run, "requires_action")
+    await world.pass_time(601)
+    for _ in range(2):
+        with pytest.raises(BadRequestError, match='Runs in status "expired" do not accept tool outputs.'):
+            await world.engine.submit_tool_outputs_to_run(
+                run["thread_id"], run["id"], world.outputs(waiting), RetryKey("again", b"x" * 32)
+            )
+
+
 async def test_outputs_that_are_submitted_twice_at_once_are_taken_once(world: World) -> None:
     run = await world.run("!call f {}")
     waiting = await world.until(run, "requires_action")
@@ -172,6 +184,18 @@ async def test_a_service_that_stops_gives_its_runs_back(world: World) -> None:
     await world.until_said(run)
     await world.engine.stop(0)
     assert (await world.look(run))["status"] == "queued"
+    row = await world.row(run)
+    assert (row.attempts, row.lease_until) == (0, None)
+
+
+async def test_what_a_service_is_claiming_when_it_stops_is_given_back_too(world: World) -> None:
+    run = await world.run("!say a", await world.other_engine(claims=False))
+    engine = await world.other_engine()
+    await engine.start()
+    while not engine._worker._claiming.locked():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await engine.stop(0)
+    assert (await world.look(run))["status"] in ("queued", "completed")
     row = await world.row(run)
     assert (row.attempts, row.lease_until) == (0, None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from holdover.errors import BadRequestError
@@ -16,6 +18,8 @@ from .core import Core
 from .lifecycle import decode_run, decode_step
 from .turn import message_frame, run_frame, step_frame, streamed_run
 
+#: How long what is stored may take to be told of here, in seconds: looked at once more after each.
+PAUSES_S = (0.0, 0.01, 0.05)
 #: Statuses of runs that somebody works on, or is about to.
 DRIVEN_OR_QUEUED = ("queued", *DRIVEN)
 
@@ -53,18 +57,19 @@ class RunAttaching(Core):
         return EventStream(None, before=await self._retold(run), after_id=None)
 
     async def _run_and_channel(self, thread_id: str, run_id: str) -> tuple[Run, Channel | None]:
-        """Return a run and its channel, if there is one here, as they are at the same time."""
-        run = decode_run(await self._document("run", run_id, owner=thread_id))
-        channel = self._broadcast.find(run_id)
-        if channel is not None and not channel.is_live and not _tells_of(channel, run):
-            run = decode_run(
-                await self._document("run", run_id, owner=thread_id)
-            )  # it came to rest while it was read, perhaps
+        """Return a run and its channel, if there is one here, as they are at the same time.
+
+        What is stored is told of here a moment later; a channel that does not follow tells of what went on elsewhere.
+        It is left alone: whoever drives the run here again finds the gap (`Channel.follow`).
+        """
+        for pause_s in (*PAUSES_S, None):
+            run = decode_run(await self._document("run", run_id, owner=thread_id))
             channel = self._broadcast.find(run_id)
-        if channel is not None and not channel.is_live and not _tells_of(channel, run):
-            self._broadcast.forget(run_id)  # it went on elsewhere
-            channel = None
-        return run, channel
+            if channel is None or channel.is_live or _tells_of(channel, run):
+                return run, channel
+            if pause_s is not None:
+                await asyncio.sleep(pause_s)
+        return run, None
 
     async def _repeated(self, run_id: str, thread_id: str) -> EventStream:
         """Answer a request again that was carried out before, and whose answer was a stream: with its events."""

@@ -70,6 +70,8 @@ class Listener:
             except Exception as error:
                 self._fail(error)
             return
+        if self._has_ended:
+            return
         self._bytes += len(frames)
         if self._bytes > LISTENER_LIMIT_BYTES:
             self._is_broken_off = True
@@ -79,9 +81,16 @@ class Listener:
         self._wake()
 
     def end(self) -> None:
-        """Let the listener end once it has taken all."""
+        """Let the listener end once it has taken all; what comes later is not for it."""
         self._has_ended = True
+        self.close()
         self._wake()
+
+    def give_up(self) -> None:
+        """Let the listener end now: nobody takes what waits."""
+        self._waiting.clear()
+        self._bytes = 0
+        self.end()
 
     def break_off(self) -> None:
         """Let the listener end with `BrokenOff`."""
@@ -245,9 +254,9 @@ class Broadcast:
 
     def __init__(self) -> None:
         self._channels: dict[str, Channel] = {}
-        #: Since when runs have ended, or wait for outputs, oldest first.
-        self._ended: dict[str, float] = {}
-        self._waiting: dict[str, float] = {}
+        #: Since when runs have ended, or wait for outputs, oldest first; and what each counts for in ``_kept_bytes``.
+        self._ended: dict[str, tuple[float, int]] = {}
+        self._waiting: dict[str, tuple[float, int]] = {}
         self._kept_bytes = 0
 
     def open(self, run_id: str, *, is_new: bool = False) -> Channel:
@@ -255,8 +264,8 @@ class Broadcast:
         channel = self._channels.get(run_id)
         if channel is None:
             channel = self._channels[run_id] = Channel(is_whole=is_new)
-        elif self._waiting.pop(run_id, None) is not None:
-            self._kept_bytes -= channel.log_bytes
+        else:
+            self._kept_bytes -= self._waiting.pop(run_id, (0.0, 0))[1]
         return channel
 
     def find(self, run_id: str) -> Channel | None:
@@ -278,25 +287,23 @@ class Broadcast:
         if channel is not None:
             channel.break_off()
 
-    def _keep(self, run_id: str, resting: dict[str, float]) -> None:
+    def _keep(self, run_id: str, resting: dict[str, tuple[float, int]]) -> None:
         channel = self._drop(run_id)
         if channel is None:
             return
         channel.end_leg()
         now = asyncio.get_running_loop().time()
         self._channels[run_id] = channel
-        resting[run_id] = now
+        resting[run_id] = now, channel.log_bytes
         self._kept_bytes += channel.log_bytes
         for table, kept_s in ((self._ended, KEPT_S), (self._waiting, WAITING_S)):
-            while table and (self._kept_bytes > KEPT_LIMIT_BYTES or now - next(iter(table.values())) > kept_s):
+            while table and (self._kept_bytes > KEPT_LIMIT_BYTES or now - next(iter(table.values()))[0] > kept_s):
                 self._drop(next(iter(table)))
 
     def _drop(self, run_id: str) -> Channel | None:
-        channel = self._channels.pop(run_id, None)
-        was_resting = self._ended.pop(run_id, None) is not None or self._waiting.pop(run_id, None) is not None
-        if channel is not None and was_resting:
-            self._kept_bytes -= channel.log_bytes
-        return channel
+        for table in (self._ended, self._waiting):
+            self._kept_bytes -= table.pop(run_id, (0.0, 0))[1]
+        return self._channels.pop(run_id, None)
 
 
 class EventStream:
@@ -366,11 +373,10 @@ class EventStream:
             self._listener.is_silent = True
 
     def end(self) -> None:
-        """Let the stream end once what waits was taken: nobody is there any more."""
+        """Let the stream end now: nobody is there any more."""
         self._before = b""
         if self._listener is not None:
-            self._listener.close()
-            self._listener.end()
+            self._listener.give_up()
 
     def close(self) -> None:
         """Listen no more."""

@@ -344,7 +344,9 @@ class Driver:
             case Frames():
                 self._publish(outcome.data, outcome.count)
             case MessageBegins(step=step, message=message):
-                self._state = msgspec.structs.replace(self._state, step=step, message_id=message.id, images=[])
+                self._state = msgspec.structs.replace(
+                    self._state, step=step, message_id=message.id, images=[], shown=self._state.images
+                )
                 self._draft.add([stored_step(step), stored_message(message)])
                 self._publish(turn.step_began(step) + turn.message_began(message), 4)
             case CallsBegin(step=step):

@@ -48,7 +48,7 @@ def given_up(row: RunRow, *, counts: bool) -> RunChange | None:
         status=status,
         document=encode(run),
         expires_at=None if run.is_terminal else row.expires_at,
-        extra=encode(state.between_steps(state.usage)),
+        extra=encode(state.begun_anew()),
         attempts=attempts,
         removed=removed,
     )

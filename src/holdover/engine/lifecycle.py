@@ -160,6 +160,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         queries: What searches looked for, by the id of their call: the wire has no place for it.
         files: Files that the code interpreter made, by their names, for messages that point to them.
         images: Files of images that the next message shows.
+        shown: Those that the message under way shows; of one that is taken away, the next shows them again.
     """
 
     step: RunStep | None = None
@@ -170,10 +171,15 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     queries: dict[str, str] = {}
     files: dict[str, str] = {}
     images: list[str] = []
+    shown: list[str] = []
 
     def between_steps(self, usage: Usage | None) -> RunState:
         """Return the state with nothing under way."""
-        return msgspec.structs.replace(self, step=None, message_id=None, before=None, usage=usage)
+        return msgspec.structs.replace(self, step=None, message_id=None, before=None, shown=[], usage=usage)
+
+    def begun_anew(self) -> RunState:
+        """Return the state without what is under way: it is taken away, and done again."""
+        return msgspec.structs.replace(self.between_steps(self.usage), images=[*self.shown, *self.images])
 
 
 def no_usage() -> Usage:

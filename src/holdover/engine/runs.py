@@ -412,6 +412,8 @@ class RunOperations(ThreadOperations, RunAttaching):
         operation = f"submit_tool_outputs_to_run {run_id}"
         changed = await self._changed(thread_id, run_id, change, retry=repeatable(operation, retry_key, self._now()))
         if changed.change is None:  # the request was carried out before
+            if decode_run(changed.reply).status == "expired":
+                raise _does_not_accept("expired")
             return await self._repeated(run_id, thread_id) if streams else changed.reply
         if changed.change.status == "expired":
             self._tell(run_id, run_frame(decode_run(changed.change.document)), 1)

@@ -101,6 +101,7 @@ class Answer:
         self._texts: list[str] = []
         self._annotations: list[Annotation] = []
         self._refusals: list[str] = []
+        self._parts: list[Literal["text", "refusal"]] = []
         self._calls: dict[int, GrowingCall] = {}
         self._told: list[GrowingCall] = []
         self._built_in = built_in(run)
@@ -203,10 +204,11 @@ class Answer:
         if self.message is None:
             return None
         content: list[Part] = [ImageFilePart(image_file=ImageFile(file_id=each)) for each in self._images]
-        if self._texts:
-            content.append(TextPart(text=TextContent(value=self.text, annotations=list(self._annotations))))
-        if self._refusals:
-            content.append(RefusalPart(refusal="".join(self._refusals)))
+        for part in self._parts:
+            if part == "text":
+                content.append(TextPart(text=TextContent(value=self.text, annotations=list(self._annotations))))
+            else:
+                content.append(RefusalPart(refusal="".join(self._refusals)))
         return msgspec.structs.replace(self.message, content=content)
 
     def grown_calls(self) -> RunStep:
@@ -267,7 +269,7 @@ class Answer:
         assert self.message is not None
         is_first = not self._texts
         if is_first:
-            self._text_frames = text_delta_frames(self.message.id, len(self._images) + bool(self._refusals))
+            self._text_frames = text_delta_frames(self.message.id, self._place("text"))
         self._texts.append(text)
         before, behind = self._text_frames
         if annotation is not None:
@@ -279,8 +281,13 @@ class Answer:
 
     def _refusal(self, text: str) -> bytes:
         self._refusals.append(text)
-        index = len(self._images) + bool(self._texts)
-        return self._part_delta({"index": index, "type": "refusal", "refusal": text})
+        return self._part_delta({"index": self._place("refusal"), "type": "refusal", "refusal": text})
+
+    def _place(self, part: Literal["text", "refusal"]) -> int:
+        """Return where in the message a part stands: parts stand in the order in which they began."""
+        if part not in self._parts:
+            self._parts.append(part)
+        return len(self._images) + self._parts.index(part)
 
     def _part_delta(self, part: dict[str, Any]) -> bytes:
         assert self.message is not None

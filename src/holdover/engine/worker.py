@@ -65,6 +65,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._claiming = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin to work."""
@@ -78,17 +79,24 @@ class Worker:
         self._is_stopping = True
         try:
             async with asyncio.timeout(drain_s):
-                await self._idle.wait()
+                await self._settled()
         except TimeoutError:
-            for driver in list(self._drivers.values()):
-                driver.interrupt("release")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5):
+                    async with self._claiming:
+                        for driver in list(self._drivers.values()):
+                            driver.interrupt("release")
                     await self._idle.wait()
         leftover = [*self._loops, *self._driving]
         for task in leftover:
             task.cancel()
         await asyncio.gather(*leftover, return_exceptions=True)
+
+    async def _settled(self) -> None:
+        """Wait until nothing is driven; what is just being claimed is this worker's, too."""
+        async with self._claiming:
+            pass
+        await self._idle.wait()
 
     # ------------------------------------------------------------------------------------- what is asked here
 
@@ -152,11 +160,12 @@ class Worker:
         room = min(BATCH, self._max_runs - len(self._drivers))
         claimed = 0
         self._wake.clear()  # also where nothing is looked for now: one that is set would never be waited for
-        if room > 0 and not self._is_stopping:
-            found = await self._store.claim_runs(room, self._claimed)
-            claimed = len(found)
-            for each in found:
-                self._take(each)
+        async with self._claiming:
+            if room > 0 and not self._is_stopping:
+                found = await self._store.claim_runs(room, self._claimed)
+                claimed = len(found)
+                for each in found:
+                    self._take(each)
         if claimed < BATCH:
             await woken(self._wake, min(POLL_S, self.lease_s / 4))
 

@@ -35,6 +35,9 @@ from ..protocol import (
 from . import chunks, files, objects, replies, runs, vector_stores
 from .database import Database
 
+#: A longer page, as of files, is not read on the event loop: ten thousand take tens of milliseconds.
+SHORT_PAGE = 100
+
 
 class SQLiteStore:
     """The store in one SQLite file, for one process. See `holdover.store.protocol.Store`."""
@@ -91,8 +94,8 @@ class SQLiteStore:
         batch: str | None = None,
         status: str | None = None,
     ) -> Page:
-        return self._database.read(
-            lambda reader: objects.page(
+        def work(reader: sqlite3.Connection) -> Page:
+            return objects.page(
                 reader,
                 kind,
                 limit=limit,
@@ -103,7 +106,8 @@ class SQLiteStore:
                 labels=labels,
                 asked={"run": run_id, "purpose": purpose, "batch": batch, "status": status},
             )
-        )
+
+        return self._database.read(work) if limit <= SHORT_PAGE else await self._database.search(work)
 
     async def create(
         self,
