@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import ssl
@@ -18,9 +19,11 @@ from typing import Any, cast
 import pytest
 
 import holdover
-from holdover.client.transports import Request, TransportFailure
-from holdover.client.transports.http1 import Routes
+from holdover.client.transports import Request, TransportFailure, loops
+from holdover.client.transports.http1 import HAS_HEAD, Routes
+from holdover.client.transports.loops import LoopIncoming, LoopTransport
 from holdover.client.transports.loops import _Connection as Connection
+from holdover.client.transports.loops import _Pool as Pool
 
 from .faces import Face
 from .stub import HANG_UP, SILENCE, Answer, Stub
@@ -135,18 +138,105 @@ class Letter:
 async def test_an_answer_may_come_before_it_is_waited_for() -> None:
     """The end of a long body is looked for on another thread; a quick service has answered by then."""
 
-    class Wire:
-        def write(self, data: bytes) -> None:
-            if data == b"b":
-                connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-
-    route, _ = Routes().find("http://127.0.0.1:1/")
-    connection = Connection(route, asyncio.get_running_loop())
-    connection.connection_made(cast("asyncio.BaseTransport", Wire()))
+    line = Line(lambda data: b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}" if data == b"b" else b"")
     asked = Request("POST", "http://127.0.0.1:1/", {}, Letter(), 600.0)
     async with asyncio.timeout(20):
-        answer = await connection.exchange(asked, b"", asyncio.get_running_loop().time() + 600)
+        answer = await line.connection.exchange(asked, b"", asyncio.get_running_loop().time() + 600)
     assert answer.response().body == b"{}"
+
+
+class Line:
+    """What a connection writes to; ``answers`` says what comes back for what is written."""
+
+    def __init__(self, answers: Callable[[bytes], bytes]) -> None:
+        self._answers = answers
+        self.is_paused = self.is_aborted = False
+        self.written: list[bytes] = []
+        route, _ = Routes().find("http://127.0.0.1:1/")
+        self.connection = Connection(route, asyncio.get_running_loop())
+        self.connection.connection_made(cast("asyncio.BaseTransport", self))
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+        if said := self._answers(data):
+            self.connection.data_received(said)
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def stream(self) -> tuple[LoopIncoming, Pool]:
+        """Ask, and return the answer that is to come."""
+        answer = self.connection._ask("GET", b"", HAS_HEAD)
+        return LoopIncoming(answer, self.connection, pool := Pool(), 600.0), pool
+
+
+STREAMED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def test_what_is_refused_early_is_sent_no_further() -> None:
+    refusal = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}"
+    line = Line(lambda data: refusal if data == b"a" else b"")
+    asked = Request("POST", "http://127.0.0.1:1/", {}, Letter(), 600.0)
+    async with asyncio.timeout(20):
+        answer = await line.connection.exchange(asked, b"", asyncio.get_running_loop().time() + 600)
+    assert answer.status == 413
+    assert line.written == [b"", b"a"]
+    assert not answer.may_stay_open, "the rest of the request would be taken for another one"
+
+
+async def test_a_connection_that_was_stopped_is_received_from_when_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "HELD_BYTES", 4)
+    line = Line(lambda data: STREAMED)
+    incoming, pool = line.stream()
+    asked = asyncio.ensure_future(incoming.pour(lambda data: False))
+    await asyncio.sleep(0)
+    line.connection.data_received(b"1\r\na\r\n")
+    assert await asked
+    line.connection.data_received(b"6\r\nbcdefg\r\n0\r\n\r\n")
+    assert line.is_paused
+    assert not await incoming.pour(lambda data: True)
+    assert pool.take(line.connection.route, 0.0) is line.connection
+    assert not line.is_paused
+
+
+async def test_what_breaks_off_behind_what_was_wanted_is_told_to_who_wants_more() -> None:
+    line = Line(lambda data: STREAMED)
+    incoming, _ = line.stream()
+    poured: list[bytes] = []
+    asked = asyncio.ensure_future(incoming.pour(lambda data: poured.append(data) is not None))
+    await asyncio.sleep(0)
+    line.connection.data_received(b"1\r\na\r\n")
+    line.connection.eof_received()
+    assert await asked
+    assert poured == [b"a"]
+    with pytest.raises(TransportFailure, match="before the answer was whole"):
+        await incoming.pour(lambda data: True)
+    assert line.is_aborted
+
+
+async def test_a_proxy_that_refuses_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        left.set()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+        with pytest.raises(TransportFailure, match="407"):
+            await LoopTransport().send(Request("GET", "https://service.example/v1", {}, None, 10.0))
+        async with asyncio.timeout(10):
+            await left.wait()
 
 
 # ------------------------------------------------------------------------------------------------ going away

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import struct
 
@@ -218,6 +219,17 @@ def test_requests_sent_together_are_answered_in_their_order(target: Service) -> 
         answers = [talk.hear() for _ in names]
     assert [each.status for each in answers] == [404 if name == "nothing" else 200 for name in names]
     assert [each.json()["id"] for each in answers if each.status == 200] == [n for n in names if n != "nothing"]
+
+
+def test_a_request_behind_a_stream_is_answered_behind_it(suffering_service: Service) -> None:
+    assistant = ask(suffering_service, "POST", "/v1/assistants", {"model": "scripted"}).json()
+    thread = {"messages": [{"role": "user", "content": "Hello."}]}
+    body = json.dumps({"assistant_id": assistant["id"], "thread": thread, "stream": True}).encode()
+    with conversation(suffering_service) as talk:
+        talk.say(request("POST", "/v1/threads/runs", body) + request("GET", f"/v1/assistants/{assistant['id']}"))
+        stream, answer = talk.hear(), talk.hear()
+    assert stream.body.endswith(b"data: [DONE]\n\n")
+    assert answer.json()["id"] == assistant["id"]
 
 
 def test_the_last_of_requests_sent_together_may_be_the_last_word(target: Service) -> None:

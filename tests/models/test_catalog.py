@@ -81,6 +81,14 @@ def test_a_model_is_made_once() -> None:
     assert catalog.names() == ["big", "gpt-4o", "llama", "o1"]
 
 
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1/v1", "http://", "http://127.0.0.1:99999/v1", "http://[::1/v1", "http://a:x/v1"]
+)
+def test_what_is_no_address_of_an_endpoint_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="not the address of a model"):
+        checked(url, host="127.0.0.1", port=8026)
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8026/v1", "http://localhost:8026/v1/", "http://[::1]:8026/v1"])
 def test_an_endpoint_that_is_the_service_itself_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="this service itself"):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from holdover.models import compatible
 from holdover.models.compatible import CompatibleModel
 from holdover.models.protocol import (
     AssistantTurn,
@@ -364,6 +365,65 @@ async def test_what_was_said_is_not_asked_for_again(endpoint: Endpoint, says_so:
         await pour(endpoint.model.answer(asked()), take)
     assert said == [TextChunk("a")]
     assert len(endpoint.bodies) == 1
+
+
+async def test_an_endpoint_that_wants_to_be_asked_at_once_is_not_asked_for_ever(endpoint: Endpoint) -> None:
+    endpoint.answers = [refusal(429, "Busy.", **{"retry-after": "0"})]
+    with pytest.raises(ModelError, match="Busy."):
+        await endpoint.chunks(asked())
+    assert endpoint.pauses == [0.0, 0.0]
+
+
+async def test_all_that_are_asked_at_once_learn_that_usage_is_not_told(endpoint: Endpoint) -> None:
+    answered: list[asyncio.Event] = []
+
+    async def older(request: web.Request) -> web.StreamResponse:
+        if "stream_options" not in await request.json():
+            return await events(says(content="a"), ends())(request)
+        answered.append(asyncio.Event())
+        if len(answered) == 3:
+            for each in answered:
+                each.set()
+        await answered[-1].wait()
+        return await refusal(400, "unknown field stream_options")(request)
+
+    endpoint.answers = [older]
+    told = await asyncio.gather(*(endpoint.chunks(asked()) for _ in range(3)))
+    assert told == [[TextChunk("a"), FinishChunk("stop")]] * 3
+
+
+async def test_a_last_piece_without_its_blank_line_is_a_batch_of_its_own(endpoint: Endpoint) -> None:
+    async def brief(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        pieces = [json.dumps(each).encode() for each in (says(content="a"), says(content="b"), ends())]
+        await response.write(b"data: %b\n\ndata: %b\n\ndata: %b" % tuple(pieces))
+        return response
+
+    endpoint.answers = [brief]
+    batches = [batch async for batch in endpoint.model.answer(asked())]
+    assert batches == [[TextChunk("a"), TextChunk("b")], [FinishChunk("stop")]]
+
+
+@pytest.mark.parametrize("index", [-1, 900_000_000])
+async def test_a_call_in_a_place_that_none_can_have_is_no_answer(endpoint: Endpoint, index: int) -> None:
+    call = {"index": index, "id": "call_1", "function": {"name": "f", "arguments": "{}"}}
+    endpoint.answers = [events(says(tool_calls=[call]), ends("tool_calls"))]
+    with pytest.raises(ModelError):
+        await endpoint.chunks(asked())
+
+
+async def test_an_answer_without_end_that_is_no_stream_is_given_up(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compatible, "ANSWER_LIMIT_BYTES", 1000)
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"choices": [{"message": {"content": "a" * 2000}, "finish_reason": "stop"}]})
+
+    endpoint.answers = [endless]
+    with pytest.raises(ModelError):
+        await endpoint.chunks(asked())
 
 
 async def test_an_endpoint_that_falls_silent_is_given_up(endpoint: Endpoint) -> None:

@@ -43,12 +43,16 @@ class Endpoint:
     def __init__(self, *texts: str) -> None:
         self.texts = texts
         self.asked: list[ModelRequest] = []
+        self.closed = 0
 
     async def answer(self, request: ModelRequest) -> AsyncIterator[Sequence[Chunk]]:
         self.asked.append(request)
-        for text in self.texts:
-            yield (TextChunk(text),)
-        yield (FinishChunk("stop"), UsageChunk(7, 3))
+        try:
+            for text in self.texts:
+                yield (TextChunk(text),)
+            yield (FinishChunk("stop"), UsageChunk(7, 3))
+        finally:
+            self.closed += 1
 
 
 @pytest.fixture
@@ -79,6 +83,13 @@ def hit(name: str, text: str) -> Hit:
 def searched(output: str) -> list[Any]:
     call = CallInput("call_1", "file_search", '{"query": "Where is it?"}')
     return [QUESTION, AssistantTurn(calls=[call]), ToolTurn("call_1", output)]
+
+
+async def test_an_answer_that_nobody_wants_any_more_is_ended(endpoint: Endpoint) -> None:
+    answering = LocalModel(None).answer(ModelRequest(model="local", turns=[QUESTION]))  # type: ignore[arg-type]
+    assert await anext(answering)
+    await answering.aclose()  # type: ignore[attr-defined]
+    assert endpoint.closed == 1
 
 
 @pytest.mark.parametrize("choice", ["auto", "required", ForcedFunction("file_search")])

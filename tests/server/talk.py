@@ -64,7 +64,14 @@ class Conversation:
             name, _, value = line.decode("latin-1").partition(":")
             assert name not in headers, f"{name} came twice"
             headers[name.lower()] = value.strip()
-        body = self._answers.read(int(headers.get("content-length", 0))) if has_body else b""
+        body = b""
+        if headers.get("transfer-encoding") == "chunked":
+            while size := int(self._answers.readline(), 16):
+                body += self._answers.read(size)
+                self._answers.readline()
+            self._answers.readline()
+        elif has_body:
+            body = self._answers.read(int(headers.get("content-length", 0)))
         return Answer(int(head.split()[1]), headers, body)
 
     def hear_continue(self) -> bool:

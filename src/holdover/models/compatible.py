@@ -28,8 +28,9 @@ LONGEST_PAUSE_S = 20.0
 DEFAULT_TIMEOUT_S = 120.0
 #: How long an answer may take to end behind its last event, in seconds, for its connection to be kept.
 LAST_WORD_S = 0.1
-#: How much is read of what an endpoint says when it refuses.
+#: How much is read of what an endpoint says when it refuses, and how long an answer may be that is no stream.
 REFUSAL_LIMIT_BYTES = 64 * 1024
+ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
 
 #: Codes by which endpoints say that it is the prompt that they refuse.
 _PROMPT_CODES = ("content_filter", "content_policy_violation", "invalid_prompt", "context_length_exceeded")
@@ -71,7 +72,8 @@ class CompatibleModel:
         self._max_tokens_parameter = max_tokens_parameter
         self._timeout_s = timeout_s
         self._sleep = sleep
-        self._tells_usage = True
+        #: Whether it is asked what an answer took; an older server does not know that question.
+        self.tells_usage = True
 
     def count_tokens(self, text: str) -> int:
         """Return about how many tokens a text has."""
@@ -91,7 +93,7 @@ class CompatibleModel:
         asked = body(
             request,
             model=self.model,
-            tells_usage=self._tells_usage,
+            tells_usage=self.tells_usage,
             max_tokens_parameter=self._max_tokens_parameter,
         )
         return self._upstream.ask(self._url, headers=self._headers, body=_encode(asked), timeout_s=self._timeout_s)
@@ -99,13 +101,11 @@ class CompatibleModel:
     def pause(self, error: Exception, attempts: int) -> float | None:
         """Return the seconds to wait before it is asked again; ``None`` where that is in vain."""
         refused = error if isinstance(error, Refused) else None
-        if refused is not None:
-            if refused.status == 400 and self._tells_usage and "stream_options" in refused.message:
-                self._tells_usage = False  # an older server: it is asked again without
-                return 0.0
-            if refused.status not in (408, 409, 429) and refused.status < 500:
-                return None
-        return _pause(attempts, refused) if attempts < MAX_RETRIES else None
+        if attempts >= MAX_RETRIES:
+            return None
+        if refused is not None and refused.status not in (408, 409, 429) and refused.status < 500:
+            return None
+        return _pause(attempts, refused)
 
     async def wait(self, seconds: float) -> None:
         """Wait between attempts."""
@@ -127,6 +127,8 @@ class Answer:
         self._parser = Parser()
         self._reader = Reader()
         self._sink: Sink = lambda batch: True
+        self._asked_for_usage = False
+        self._wants_more = True
         self._has_begun = False
         self._has_said_all = False
         self._is_over = False
@@ -159,17 +161,26 @@ class Answer:
                 return await self._go_on()
             except (Refused, OSError, TimeoutError, TooLong, msgspec.MsgspecError) as error:
                 await self._let_go()
+                if self._is_not_to_ask_for_usage(error):
+                    continue
                 pause = self._model.pause(error, self._attempts) if not self._has_begun else None
                 told = {"model": self._model.model, "run_id": self._request.run_id, "error": error}
                 if pause is None:
                     self._is_over = True
                     telemetry.emit("model.failure", **told)
                     raise (_told(error) if isinstance(error, Refused) else ModelError(SORRY)) from error
-            if pause:
-                telemetry.emit("model.retry", **told, seconds=pause)
-                await self._model.wait(pause)
-                self._attempts += 1
+            telemetry.emit("model.retry", **told, seconds=pause)
+            await self._model.wait(pause)
+            self._attempts += 1
         return False
+
+    def _is_not_to_ask_for_usage(self, error: Exception) -> bool:
+        """Whether the endpoint refused because it was asked what the answer takes; it is not asked for that again."""
+        is_so = isinstance(error, Refused) and error.status == 400 and "stream_options" in error.message
+        if not is_so or not self._asked_for_usage:
+            return False
+        self._model.tells_usage = False
+        return True
 
     async def _let_go(self) -> None:
         incoming, self._incoming = self._incoming, None
@@ -180,13 +191,19 @@ class Answer:
         """Hand on more of the answer, asking for it first; return whether there may be more."""
         incoming = self._incoming
         if incoming is None:
+            self._asked_for_usage = self._model.tells_usage
             incoming = self._incoming = await self._model.ask(self._request)
             self._parser, self._reader = Parser(), Reader()
             if incoming.status != 200:
                 raise Refused(incoming.status, incoming.headers, await _whole(incoming, REFUSAL_LIMIT_BYTES))
             if incoming.headers.get("content-type", "").startswith("application/json"):
-                return await self._finish(self._reader.take(await _whole(incoming)))
-        if await incoming.pour(self._take) and not self._has_said_all:
+                whole = await _whole(incoming, ANSWER_LIMIT_BYTES)
+                if len(whole) >= ANSWER_LIMIT_BYTES:
+                    raise TooLong(f"an answer of more than {ANSWER_LIMIT_BYTES:,} bytes")
+                return await self._finish(self._reader.take(whole))
+        self._wants_more = True
+        await incoming.pour(self._take)
+        if not self._wants_more and not self._has_said_all:
             return True
         if self._has_said_all:
             with contextlib.suppress(OSError, TimeoutError):
@@ -213,18 +230,17 @@ class Answer:
                 self._has_said_all = True
                 break
             batch += self._reader.take(event.data)
-        wants_more = True
         if batch:
             self._has_begun = True
-            wants_more = self._sink(batch)
-        return wants_more and not self._has_said_all
+            self._wants_more = self._sink(batch)
+        return self._wants_more and not self._has_said_all
 
 
-async def _whole(answer: Incoming, limit_bytes: int | None = None) -> bytes:
+async def _whole(answer: Incoming, limit_bytes: int) -> bytes:
     """Return all that is still to come of an answer; no more than about ``limit_bytes`` of it."""
     parts: list[bytes] = []
     size = 0
-    while (limit_bytes is None or size < limit_bytes) and (data := await answer.read()):
+    while size < limit_bytes and (data := await answer.read()):
         parts.append(data)
         size += len(data)
     return b"".join(parts)

@@ -31,6 +31,8 @@ from .protocol import (
 
 #: The data of an answer's last event.
 LAST = b"[DONE]"
+#: How many calls one answer may make.
+MAX_CALLS = 1024
 
 #: Models that want their limit under its newer name, and know no temperature.
 _REASONING = re.compile(r"(?:^|/)(?:o\d|gpt-5)")
@@ -218,7 +220,8 @@ class Reader:
         """Return what a piece says.
 
         Raises:
-            ModelError: It says that something went wrong.
+            Refused: It says that something went wrong.
+            MsgspecError: It cannot be read.
         """
         piece = _decode(data)
         if piece.error is not None and bytes(piece.error) != b"null":
@@ -250,6 +253,8 @@ class Reader:
             index = len(self._ids) if is_new else len(self._ids) - 1
         name = call.function.name if call.function else None
         arguments = (call.function.arguments if call.function else None) or ""
+        if not 0 <= index < MAX_CALLS:
+            raise Refused(502, {}, b"")  # places are kept for all below
         if index < len(self._ids):
             return CallChunk(index, arguments=arguments)
         self._ids += [None] * (index - len(self._ids)) + [call.id]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -107,9 +108,10 @@ class LocalModel:
         if not wanted:
             cites = reading.markers and request.response_format is None
             cited = [TextChunk(f" {''.join(reading.markers)}")] if cites else []
-            async for batch in endpoint.answer(asked):
-                end = next((at for at, chunk in enumerate(batch) if isinstance(chunk, FinishChunk)), None)
-                yield batch if end is None else [*batch[:end], *cited, *batch[end:]]
+            async with aclosing(endpoint.answer(asked)) as batches:
+                async for batch in batches:
+                    end = next((at for at, chunk in enumerate(batch) if isinstance(chunk, FinishChunk)), None)
+                    yield batch if end is None else [*batch[:end], *cited, *batch[end:]]
             return
         asked = msgspec.structs.replace(
             asked,
@@ -118,9 +120,10 @@ class LocalModel:
         )
         said: list[str] = []
         rest: list[Chunk] = []
-        async for batch in endpoint.answer(asked):
-            said += [chunk.text for chunk in batch if isinstance(chunk, TextChunk)]
-            rest += [chunk for chunk in batch if isinstance(chunk, UsageChunk | FinishChunk)]
+        async with aclosing(endpoint.answer(asked)) as batches:
+            async for batch in batches:
+                said += [chunk.text for chunk in batch if isinstance(chunk, TextChunk)]
+                rest += [chunk for chunk in batch if isinstance(chunk, UsageChunk | FinishChunk)]
         yield [*_as_call("".join(said)), *(FinishChunk("tool_calls") if _ends_well(each) else each for each in rest)]
 
     async def close(self) -> None:

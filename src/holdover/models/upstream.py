@@ -157,11 +157,15 @@ def checked(url: str, *, host: str, port: int) -> str:
     Raises:
         ConfigurationError: It is not an address, or it is this service's own.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        scheme, hostname, its_port = parts.scheme, parts.hostname, parts.port
+    except ValueError:  # a port beyond the last, brackets without an end
+        scheme, hostname, its_port = "", None, None
+    if scheme not in ("http", "https") or not hostname:
         raise ConfigurationError(f"'{url}' is not the address of a model; one looks like http://127.0.0.1:11434/v1.")
-    same_host = parts.hostname == host or (parts.hostname in _LOOPBACK and host in _LOOPBACK)
-    if same_host and (parts.port or (443 if parts.scheme == "https" else 80)) == port:
+    same_host = hostname == host or (hostname in _LOOPBACK and host in _LOOPBACK)
+    if same_host and (its_port or (443 if scheme == "https" else 80)) == port:
         raise ConfigurationError(
             f"{url} is this service itself: it cannot be asked for answers. Name the endpoint of a model."
         )

@@ -458,7 +458,7 @@ async def _received(receive: Receive) -> bytes:
 async def _read_in_parts(
     scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], limit_bytes: int
 ) -> AsyncIterator[bytes]:
-    """Give a form as it comes; raises what `_read` raises. What is done with a part does not count as waiting."""
+    """Give a form as it comes; raises what `read_body` raises. What is done with a part does not count as waiting."""
     _check_announced(headers, limit_bytes)
     size = 0
     more = True

@@ -77,7 +77,7 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.scope["state"]["body"] = partial(_body, self.cycle)
         self.scope["state"]["answer"] = partial(_answer, self.cycle)
-        self.scope["state"]["begin"] = self._begin
+        self.scope["state"]["begin"] = partial(self._begin, self.cycle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._cancel_deadlines()
@@ -97,9 +97,8 @@ class Protocol(HttpToolsProtocol):
         if self._outlet is not None:
             self._outlet.on_room()
 
-    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> Outlet | None:
+    def _begin(self, cycle: Any, status: int, headers: list[tuple[bytes, bytes]]) -> Outlet | None:
         """Begin an answer that comes piece by piece; ``None`` if it must be sent in the usual way."""
-        cycle = self.cycle
         if cycle.disconnected or cycle.scope["method"] == "HEAD" or cycle.scope["http_version"] != "1.1":
             return None
         self._outlet = Outlet(cycle, status, headers)
@@ -259,6 +258,7 @@ def _body(cycle: Any) -> bytes | None:
         return None
     body, cycle.body = bytes(cycle.body), bytearray()
     cycle.message_event.clear()
+    cycle.flow.resume_reading()
     return body
 
 

@@ -80,7 +80,11 @@ class LoopTransport:
                 options = {} if route.has_tunnel else encrypted
                 _, connection = await loop.create_connection(lambda: _Connection(route, loop), host, port, **options)
                 if route.has_tunnel:
-                    await connection.open_tunnel(encrypted)
+                    try:
+                        await connection.open_tunnel(encrypted)
+                    except BaseException:
+                        connection.abort()
+                        raise
                 return connection
         except (OSError, UnicodeError) as error:
             raise not_opened(error) from error
@@ -167,6 +171,7 @@ class _Pool:
     def let_go(self, connection: _Connection, answer: Answer) -> None:
         """Keep a connection for other calls, if it can be used again."""
         connection.answer = None
+        connection.receive()
         if answer.may_stay_open and not connection.is_closed:
             connection.idle_since = connection.loop.time()
             self._idle.setdefault(connection.route, []).append(connection)
@@ -269,6 +274,10 @@ class _Connection(asyncio.Protocol):
         try:
             # Not read on the loop: it waits for a disk.
             while not self.is_closed and (block := await asyncio.to_thread(next, blocks, b"")):
+                if self._has_enough():  # it was refused before it was all sent
+                    assert self.answer is not None
+                    self.answer.may_stay_open = False
+                    return
                 self._transport.write(block)
                 async with asyncio.timeout(timeout_s):
                     await self._has_room.wait()
@@ -288,7 +297,7 @@ class _Connection(asyncio.Protocol):
         assert self.answer is not None
         self._is_enough = HAS_BODY
         await self._wait(deadline)
-        self._receive()
+        self.receive()
 
     async def pour(self, sink: Sink, silence_s: float) -> None:
         """Give ``sink`` what comes of the answer's body, until it returns ``False`` or raises, or the body is whole.
@@ -297,14 +306,14 @@ class _Connection(asyncio.Protocol):
             TransportFailure: Nothing came for ``silence_s``, or the connection broke off; it is closed.
         """
         self._is_enough = HAS_BODY
-        self._receive()
+        self.receive()
         self._sink, self._silence_s = sink, silence_s
         try:
             await self._wait(self.loop.time() + silence_s)
         finally:
             self._sink = None  # also where the task was cancelled
 
-    def _receive(self) -> None:
+    def receive(self) -> None:
         """Take from the network again, where that was stopped."""
         if self._is_paused:
             self._is_paused = False
@@ -332,26 +341,27 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     async def _wait(self, deadline: float) -> None:
-        # The answer may have come before it was waited for: while the last of a long body was being sent.
-        if self._failure is None and not self._has_enough():
-            self._waiting = self.loop.create_future()
-            self._expect(deadline)
-            try:
-                await self._waiting
-            except BaseException:  # when cancelled: what is still to come must not be taken for another answer
-                self.abort()
-                raise
-            finally:
-                self._waiting = None
-        if self._failure is not None and not self._has_enough():
+        if self._has_enough():
+            return  # it came before it was waited for: while the last of a long body was being sent
+        if self._failure is not None:
             self.abort()
             raise self._failure
+        self._waiting = self.loop.create_future()
+        self._expect(deadline)
+        try:
+            await self._waiting  # what fails after it was woken is for who waits next
+        except BaseException:  # also when cancelled: what is still to come must not be taken for another answer
+            self.abort()
+            raise
+        finally:
+            self._waiting = None
 
     def _has_enough(self) -> bool:
         return self.answer is not None and bool(self._is_enough(self.answer) or self.answer.is_complete)
 
     def _wake(self, error: Exception | None = None) -> None:
         self._sink = None  # what comes until whoever waits asks again is kept
+        self._has_room.set()  # whoever is still sending looks whether that is needed any more
         if self._waiting is not None and not self._waiting.done():
             if error is None:
                 self._waiting.set_result(None)
@@ -381,7 +391,7 @@ class _Connection(asyncio.Protocol):
 
     def _fail(self, failure: TransportFailure) -> None:
         self._failure = self._failure or failure
-        self._wake()
+        self._wake(self._failure)
 
     # What the loop calls
 
