@@ -188,6 +188,12 @@ class _RunEvents:
             request_id=self._incoming.headers.get("x-request-id"),
         )
 
+    def _now(self) -> Flow[Run | None]:
+        """Return the run that was attached to as it is now: its next event may be long in coming, or there is none."""
+        if self._attached_to is None:
+            return None
+        return (yield from exchange(self._target, self._attached_to))
+
     def _last_run(self) -> Run:
         if self.run is None:
             raise APIConnectionError(f"The stream of {self._base_url} ended before it told of a run.")
@@ -236,6 +242,10 @@ class RunStream(_RunEvents):
     def text_deltas(self) -> Iterator[str]:
         """The new pieces of text, as they come."""
         return (text for event in self if (text := _new_text(event)))
+
+    def _attached_run(self) -> Run | None:
+        """Ask how the run is that was attached to; ``None`` where it was begun with this stream, which tells of it."""
+        return run(self._now(), self._send, self._sleep)
 
     def until_done(self) -> Run:
         """Read all that is still to come; return the run as last told: it has ended, or waits for outputs."""
@@ -312,6 +322,10 @@ class AsyncRunStream(_RunEvents):
     def text_deltas(self) -> AsyncIterator[str]:
         """The new pieces of text, as they come."""
         return (text async for event in self if (text := _new_text(event)))
+
+    async def _attached_run(self) -> Run | None:
+        """Ask how the run is that was attached to; ``None`` where it was begun with this stream, which tells of it."""
+        return await run_async(self._now(), self._send, self._sleep)
 
     async def until_done(self) -> Run:
         """Read all that is still to come; return the run as last told: it has ended, or waits for outputs."""
@@ -416,21 +430,24 @@ class Wishes:
         self.calls = RunCalls(self.rest)
 
 
-def hand_over(
-    receiver: Receiver, open: Callable[[], RunStream], begun: Callable[[Run], None] = lambda run: None
-) -> Run:
+def hand_over(receiver: Receiver, open: Callable[[], RunStream], begun: Callable[[Run], None] | None = None) -> Run:
     """Hand all events of a stream to a receiver; return the run as last told.
 
     Args:
-        begun: Called with the run before each event is handed over, once there is a run.
+        begun: Called with the run as soon as there is one, and again before each event and at the end. One that was
+            attached to is asked for: it may have no new event.
     """
     try:
         with open() as stream:
+            if begun is not None and (attached := stream._attached_run()) is not None:
+                begun(attached)
             for event in stream:
-                if stream.run is not None:
+                if begun is not None and stream.run is not None:
                     begun(stream.run)
                 deliver(receiver, Data(event))
             last = stream.until_done()
+            if begun is not None:
+                begun(last)
     except Exception as error:
         deliver(receiver, Failure(error))
         raise
@@ -439,16 +456,20 @@ def hand_over(
 
 
 async def hand_over_async(
-    receiver: Receiver, open: Callable[[], Awaitable[AsyncRunStream]], begun: Callable[[Run], None] = lambda run: None
+    receiver: Receiver, open: Callable[[], Awaitable[AsyncRunStream]], begun: Callable[[Run], None] | None = None
 ) -> Run:
     """Hand all events of a stream to a receiver; return the run as last told. See `hand_over`."""
     try:
         async with await open() as stream:
+            if begun is not None and (attached := await stream._attached_run()) is not None:
+                begun(attached)
             async for event in stream:
-                if stream.run is not None:
+                if begun is not None and stream.run is not None:
                     begun(stream.run)
                 await deliver_async(receiver, Data(event))
             last = await stream.until_done()
+            if begun is not None:
+                begun(last)
     except Exception as error:
         await deliver_async(receiver, Failure(error))
         raise
