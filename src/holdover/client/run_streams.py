@@ -18,6 +18,7 @@ from holdover.errors import (
     APIError,
     APIResponseValidationError,
     APITimeoutError,
+    BadRequestError,
     HoldoverError,
 )
 from holdover.wire.runs import Run
@@ -133,7 +134,13 @@ class _RunEvents:
             if (run := self.run) is None or not self._answering.is_asked(run):
                 return
             outputs = yield from self._answering.outputs(self._target, self._calls, run)
-            yield from self._open(self._calls.submit(run, outputs, stream=True))
+            try:
+                yield from self._open(self._calls.submit(run, outputs, stream=True))
+            except BadRequestError as refusal:
+                from .function_calls import ended_meanwhile
+
+                self._snapshots.take((yield from ended_meanwhile(self._target, self._calls, run, refusal)))
+                return
 
     def _leg(self) -> Generator[Step | RunEvent, Outcome, None]:
         """Yield the events of one answer: up to the end of the run, or to where it waits for outputs."""
