@@ -7,6 +7,7 @@ A stream only listens: closing it does not stop the run.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class _RunEvents:
         self._answering = wishes.answering
         self._snapshots: Snapshots = Snapshots()
         self._incoming: Any = None
+        self._is_closed = False
         self._attached_to = attached_to
         #: The number of the newest event, for `stream_run`; ``None`` where the service tells of no numbers.
         self.last_event_id: int | None = None
@@ -129,11 +131,13 @@ class _RunEvents:
         """Yield events, and what must be done for more to come."""
         while True:
             yield from self._leg()
-            if self.run is None and self._attached_to is not None:  # nothing was new
+            if self.run is None and not self._has_left() and self._attached_to is not None:  # nothing was new
                 self._snapshots.take((yield from exchange(self._target, self._attached_to)))
-            if (run := self.run) is None or not self._answering.is_asked(run):
+            if self._has_left() or (run := self.run) is None or not self._answering.is_asked(run):
                 return
             outputs = yield from self._answering.outputs(self._target, self._calls, run)
+            if self._has_left():
+                return
             try:
                 yield from self._open(self._calls.submit(run, outputs, stream=True))
             except BadRequestError as refusal:
@@ -141,6 +145,10 @@ class _RunEvents:
 
                 self._snapshots.take((yield from ended_meanwhile(self._target, self._calls, run, refusal)))
                 return
+
+    def _has_left(self) -> bool:
+        """Whether the stream was closed, which another thread or task may do at any time."""
+        return self._is_closed
 
     def _leg(self) -> Generator[Step | RunEvent, Outcome, None]:
         """Yield the events of one answer: up to the end of the run, or to where it waits for outputs."""
@@ -152,6 +160,8 @@ class _RunEvents:
         name = ""
         while True:
             data = yield read
+            if self._is_closed:  # by another thread or task: it has broken off, or is no longer wanted
+                return
             if isinstance(data, TransportFailure):
                 raise self._broken_off(data) from data
             try:
@@ -213,6 +223,8 @@ class _RunEvents:
 class RunStream(_RunEvents):
     """A run's events. Iterate over it once; use it in a ``with`` block, or `close` it, if you may leave early.
 
+    One thread at a time iterates; any other may `close` it meanwhile.
+
     Raises, while iterating:
         APIConnectionError: The stream broke off, or said nothing for ``timeout_s``. The run goes on without it.
         APIError: The service told of an error instead of going on.
@@ -266,9 +278,15 @@ class RunStream(_RunEvents):
         return self._whole_text()
 
     def close(self) -> None:
-        """Listen no more. The run goes on."""
-        self._events.close()
+        """Listen no more. The run goes on.
+
+        For another thread that is reading, the events end: at once, or, through an ``http_client`` whose connection
+        cannot be had, when something comes or its time runs out.
+        """
+        self._is_closed = True
         self._incoming.close()
+        with suppress(ValueError):  # another thread is reading: it finds the end, and closes what is left
+            self._events.close()
 
     def __enter__(self) -> RunStream:
         return self
@@ -346,9 +364,12 @@ class AsyncRunStream(_RunEvents):
         return self._whole_text()
 
     async def close(self) -> None:
-        """Listen no more. The run goes on."""
-        await self._events.aclose()
+        """Listen no more. The run goes on. For another task that is reading, the events end."""
+        self._is_closed = True
         await self._incoming.close()
+        # Where another task is reading, it finds the end and closes what is left.
+        if not self._events.ag_running:  # type: ignore[attr-defined]
+            await self._events.aclose()
 
     async def __aenter__(self) -> AsyncRunStream:
         return self
