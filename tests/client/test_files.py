@@ -47,6 +47,15 @@ def test_a_file_lives_from_create_to_delete(client: Any, path: Path, tmp_path: P
     assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == sorted([path.name, "copy"])
 
 
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing_behind(client: Any, tmp_path: Path) -> None:
+    made = client.create_file(b"bytes", "assistants", filename="b.txt")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(OSError, match="folder"):
+        client.save_file(made.id, folder)
+    assert [each.name for each in folder.parent.iterdir() if each.is_file()] == []
+
+
 def test_a_file_is_a_path_bytes_or_an_open_file(client: Any, path: Path) -> None:
     with path.open("rb") as opened:
         opened.seek(100)

@@ -270,7 +270,11 @@ class _Saving:
     def finish(self, target: Target, answer: Response) -> int:
         decoded(target, self._call, answer)
         size = os.path.getsize(self._partial)
-        os.replace(self._partial, self._path)
+        try:
+            os.replace(self._partial, self._path)
+        except BaseException:
+            os.unlink(self._partial)
+            raise
         return size
 
 
@@ -301,7 +305,13 @@ class _Writing:
         return Response(self._incoming.status, self._incoming.headers, b"".join(self._held))
 
     def close(self) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.close()
+        except BaseException:  # the disk is full, perhaps
+            self._is_whole = False
+            raise
+        finally:
             if not self._is_whole:
                 os.unlink(self._path)
