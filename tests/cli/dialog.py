@@ -37,6 +37,8 @@ class Dialog:
         self._waiting = ""
         #: All that was shown.
         self.shown = ""
+        #: The same, with what a terminal is told beside text.
+        self.raw = b""
 
     def __enter__(self) -> Dialog:
         return self
@@ -85,9 +87,10 @@ class Dialog:
             data = os.read(self._ours, 65536)
         except OSError:  # how Linux says that nobody is left to write
             return ""
+        self.raw += data
         text = _CONTROL.sub("", data.decode("utf-8", "replace")).replace("\r\n", "\n")
         self.shown += text
-        return text
+        return text or self._read(pressing)  # what says nothing is not the end
 
 
 def _take_terminal() -> None:

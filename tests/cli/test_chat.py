@@ -381,6 +381,16 @@ def test_ctrl_c_cancels_the_run_and_the_conversation_goes_on(chat: Chat, client:
     assert statuses == ["cancelled", "completed"]
 
 
+def test_one_ctrl_c_after_a_cancelled_answer_does_not_leave(chat: Chat, client: package.Client) -> None:
+    dialog = chat()
+    dialog.read_until("> ")
+    interrupt(dialog, client, "!hang\n")
+    dialog.read_until("holdover: The run is cancelled.\n> ")
+    dialog.read_until("Ctrl-C again leaves.\n> ", pressing=CTRL_C)
+    dialog.type("hello\n")
+    dialog.read_until("You said: hello\n> ")
+
+
 def test_ctrl_c_twice_leaves(chat: Chat, client: package.Client) -> None:
     dialog = chat()
     dialog.read_until("> ")

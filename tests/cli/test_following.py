@@ -43,6 +43,15 @@ def test_a_terminal_gets_the_text(terminal: Any, shared_url: str, begun: Any) ->
     assert (code, shown) == (0, "One \\u001b[31mtwo\n")
 
 
+def test_a_terminal_gets_the_rest_of_a_text_once(terminal: Any, holdover: Any, shared_url: str, begun: Any) -> None:
+    ids = begun("!say One two three four")
+    told = [json.loads(line) for line in holdover("runs", "follow", *ids).stdout.splitlines()]
+    deltas = [number for number, each in enumerate(told, 1) if each["event"] == "thread.message.delta"]
+    assert len(deltas) == 4
+    code, shown = terminal("runs", "follow", *ids, "--last-event-id", str(deltas[1]), OPENAI_BASE_URL=shared_url)
+    assert (code, shown.strip()) == (0, "three four")
+
+
 def test_a_terminal_is_told_what_a_run_waits_for_and_why_it_failed(terminal: Any, shared_url: str, begun: Any) -> None:
     ids = begun('!call get_weather {"city": "Rome"}')
     code, shown = terminal("runs", "follow", *ids, OPENAI_BASE_URL=shared_url)

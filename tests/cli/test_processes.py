@@ -12,6 +12,9 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from tests.client.stub import SILENCE, Streamed, Stub
+
+from .dialog import CTRL_C, Dialog
 
 
 def test_a_pipe_that_closes_early_is_not_an_error_to_talk_about(command: list[str], shared_url: str) -> None:
@@ -47,6 +50,19 @@ def test_an_interrupt_ends_a_call_at_once_and_quietly(command: list[str]) -> Non
             process.send_signal(signal.SIGINT)
             assert process.communicate(timeout=5) == (b"", b"")
     assert process.returncode == -signal.SIGINT  # which a shell shows as 130
+
+
+def test_an_interrupted_download_leaves_nothing_behind(command: list[str], tmp_path: Path) -> None:
+    head = (("content-type", "application/octet-stream"), ("content-length", "100000"))
+    path = tmp_path / "copy.pdf"
+    with Stub(lambda asked: Streamed([b"x" * 5000, SILENCE], head)) as stub:
+        words = [*command, "files", "download", "file-1", "-o", str(path), "--base-url", stub.base_url]
+        with Dialog(words, TERM="xterm", COLUMNS="200") as dialog:
+            dialog.read_until("5.0/100.0 kB")
+            dialog.type(CTRL_C)
+            assert dialog.end() == 130
+    assert list(tmp_path.iterdir()) == []
+    assert dialog.raw.count(b"\x1b[?25l") == dialog.raw.count(b"\x1b[?25h") == 1
 
 
 @pytest.fixture

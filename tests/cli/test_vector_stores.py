@@ -93,3 +93,14 @@ def test_a_terminal_gets_a_table_of_what_was_found(
     code, shown = terminal("vector-stores", "create", "--file", str(handbook), OPENAI_BASE_URL=shared_url)
     assert code == 0
     assert "completed" in shown
+
+
+def test_a_terminal_is_not_told_to_do_things_by_a_file(
+    terminal: Terminal, holdover: Invoke, tmp_path: Path, shared_url: str
+) -> None:
+    path = tmp_path / "odd.txt"
+    path.write_text("Tea is \x1b[31mred.\nAlways.")
+    store = told(holdover("vector-stores", "create", "--file", str(path)))
+    (file,) = told(holdover("vector-stores", "files", store["id"]))["data"]
+    code, shown = terminal("vector-stores", "text", store["id"], file["id"], OPENAI_BASE_URL=shared_url)
+    assert (code, shown) == (0, "Tea is \\u001b[31mred.\nAlways.\n")

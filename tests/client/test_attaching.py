@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -25,6 +28,13 @@ def begun(client: Any, text: str, **options: Any) -> tuple[str, str]:
     thread = {"messages": [{"role": "user", "content": text}]}
     made = client.create_thread_and_run(assistant.id, thread=thread, **options)
     return made.thread_id, made.id
+
+
+def within(seconds: float, call: Callable[[], Any]) -> Any:
+    """Return what a call returns; fail where it does not return in time, instead of hanging with it."""
+    returned: Future[Any] = Future()
+    threading.Thread(target=lambda: returned.set_result(call()), daemon=True).start()
+    return returned.result(seconds)
 
 
 def test_a_run_is_heard_from_its_beginning_and_from_wherever_one_left_off(client: Any) -> None:
@@ -67,6 +77,32 @@ def test_a_receiver_gets_the_events_and_the_call_returns_the_run(client: Any) ->
     events = [got.get_nowait() for _ in range(got.qsize())]
     assert isinstance(events[0], Data)
     assert events[-1] == Finish()
+
+
+def test_in_the_background_the_run_is_there_also_where_nothing_is_new(client: Any) -> None:
+    ids = begun(client, "!say Yes")
+    first = client.stream_run(*ids)
+    first.until_done()
+    got: queue.Queue[Any] = queue.Queue()
+    attached = within(
+        5,
+        lambda: client.stream_run(*ids, last_event_id=first.last_event_id, stream_to=got, background=True),
+    )
+    assert attached.status == "completed"
+
+
+def test_in_the_background_the_run_is_there_before_its_next_event(shared_url: str) -> None:
+    with holdover.Client(base_url=shared_url) as client:
+        ids = begun(client, "!hang")
+        with client.stream_run(*ids) as heard:
+            newest = next(heard.last_event_id for event in heard if event.name == "thread.run.in_progress")
+        got: queue.Queue[Any] = queue.Queue()
+        try:
+            attached = within(5, lambda: client.stream_run(*ids, last_event_id=newest, stream_to=got, background=True))
+        finally:
+            client.cancel_run(*ids)
+        assert attached.status == "in_progress"
+        assert isinstance(got.get(timeout=10), Data)
 
 
 def test_who_lost_a_stream_attaches_again_without_losing_anything(client: Any) -> None:

@@ -15,6 +15,7 @@ import holdover
 from holdover.wire.operations import BY_NAME
 
 from .faces import Face
+from .scripted import Scripted
 
 CONTENT = os.urandom(700_000)
 
@@ -45,6 +46,23 @@ def test_a_file_lives_from_create_to_delete(client: Any, path: Path, tmp_path: P
     with pytest.raises(holdover.NotFoundError):
         client.save_file(made.id, copy)
     assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == sorted([path.name, "copy"])
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing_behind(client: Any, tmp_path: Path) -> None:
+    made = client.create_file(b"bytes", "assistants", filename="b.txt")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(OSError, match="folder"):
+        client.save_file(made.id, folder)
+    assert [each.name for each in folder.parent.iterdir() if each.is_file()] == []
+
+
+@pytest.mark.parametrize("interval_s", [0, -1])
+def test_an_interval_between_questions_is_above_zero(face: Face, interval_s: float) -> None:
+    script = Scripted()
+    with pytest.raises(holdover.BadRequestError, match="above 0") as caught:
+        face.client(script).wait_for_file("file-1", poll_interval_s=interval_s)
+    assert (caught.value.param, script.requests) == ("poll_interval_s", [])
 
 
 def test_a_file_is_a_path_bytes_or_an_open_file(client: Any, path: Path) -> None:

@@ -15,7 +15,7 @@ import holdover
 from holdover import function_tool
 
 from .faces import Face
-from .scripted import AsyncScripted, Scripted, answer, refusal
+from .scripted import AsyncScripted, Scripted, Streamed, answer, refusal
 from .told import ANSWERING_NAMES, calling, calls_told, goes_on, run
 
 Call = tuple[str, str, str]
@@ -140,6 +140,28 @@ def test_a_run_that_comes_back_too_often_is_cancelled(face: Face, ask: Ask, scri
         ask(face.client(said), [add], max_rounds=2)
     assert len(outputs(said)) == 2
     assert said.sent[-1] == CANCEL
+
+
+def refused(script: Scripted, *statuses: str) -> Scripted:
+    """Return a script in which outputs are refused, behind which the run is as one status after the other says."""
+    first = 1 if isinstance(script.script[0], Streamed) else 2  # what comes before the outputs
+    return Scripted(*script.script[:first], refusal(400), *(answer(run(status)) for status in statuses))
+
+
+@each_way
+@pytest.mark.parametrize("status", ["cancelled", "expired"])
+def test_a_run_that_ends_while_a_function_works_is_returned(face: Face, ask: Ask, script: Any, status: str) -> None:
+    said = refused(script([("call_1", "add", '{"a": 1}')]), "cancelling", status)
+    assert ask(face.client(said), [add]).status == status
+    assert said.sent.count(SUBMIT) == 1
+
+
+@each_way
+def test_outputs_that_are_refused_by_a_run_that_goes_on_are_an_error(face: Face, ask: Ask, script: Any) -> None:
+    said = refused(script([("call_1", "add", '{"a": 1}')]), "in_progress")
+    with pytest.raises(holdover.BadRequestError, match="Said 400"):
+        ask(face.client(said), [add])
+    assert said.sent[-1] == "GET /v1/threads/thread_1/runs/run_1"
 
 
 @each_way

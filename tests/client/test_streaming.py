@@ -6,12 +6,15 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -171,6 +174,58 @@ def test_a_stream_that_is_closed_unread_closes_the_connection(connect: Callable[
     stub = start_stub(lambda asked: Streamed([*BEGINNING, SILENCE]))
     begin(connect(stub)).close()
     assert stub.left.wait(10)
+
+
+def closed_under_a_reader(face: Face, events: Any) -> list[str]:
+    """Close a stream of which another thread, or task, waits for more than its beginning; return what that one had."""
+    if face.is_async:
+        return face.wait_for(_closed_under_a_task(events._subject))  # type: ignore[no-any-return]
+    heard: Future[list[str]] = Future()
+
+    def read() -> None:
+        try:
+            heard.set_result(names(events))
+        except Exception as error:
+            heard.set_exception(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    while not (events.run and events.run.status == "in_progress" and events._events.gi_running):
+        time.sleep(0.001)
+    events.close()
+    return heard.result(5)
+
+
+async def _closed_under_a_task(events: holdover.AsyncRunStream) -> list[str]:
+    async def read() -> list[str]:
+        return [event.name async for event in events]
+
+    async with asyncio.timeout(5):
+        reading = asyncio.create_task(read())
+        while events.run is None or events.run.status != "in_progress":  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await events.close()
+        return await reading
+
+
+def test_a_stream_may_be_closed_while_another_reads(
+    face: Face, connect: Callable[..., Any], start_stub: Starts
+) -> None:
+    stub = start_stub(lambda asked: Streamed([*BEGINNING, SILENCE]))
+    events = begin(connect(stub))
+    assert closed_under_a_reader(face, events) == ANSWERING_NAMES[: len(BEGINNING)]
+    assert stub.left.wait(5)
+    assert names(events) == []
+    events.close()
+
+
+def test_an_encrypted_stream_may_be_closed_while_another_reads(
+    face: Face, start_stub: Starts, authority: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority[0]))
+    stub = start_stub(lambda asked: Streamed([*BEGINNING, SILENCE]), tls=authority[1])
+    with face.client(base_url=stub.base_url, timeout_s=20) as client:
+        assert closed_under_a_reader(face, begin(client)) == ANSWERING_NAMES[: len(BEGINNING)]
 
 
 def test_a_sync_stream_that_is_forgotten_closes_the_connection(start_stub: Starts) -> None:
@@ -401,6 +456,13 @@ def test_leaving_early_is_a_disconnect_to_the_application(face: Face) -> None:
             assert not application.was_left.is_set()
         assert application.was_left.wait(10)
         assert application.is_done.wait(10)
+
+
+def test_a_stream_inside_a_process_may_be_closed_while_another_reads(face: Face) -> None:
+    application = Application(*BEGINNING, hangs=True)
+    with inside(face, application) as client:
+        assert closed_under_a_reader(face, begin(client)) == ANSWERING_NAMES[: len(BEGINNING)]
+        assert application.was_left.wait(5)
 
 
 def test_closing_the_client_leaves_all_streams(face: Face) -> None:

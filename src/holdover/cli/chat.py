@@ -247,6 +247,7 @@ class Session:
             self.answer(text)
         except HoldoverError as error:
             write_hint(f"holdover: {one_line(str(error))}")
+        self._interrupts.forget()  # one that cancelled this answer is not the first of two that leave
 
     def _read(self) -> str | None:
         """Return what was typed, ``None`` when the person leaves."""

@@ -114,15 +114,15 @@ def write_line(value: Any) -> None:
 
 def write_texts(events: Iterable[Any]) -> None:
     """Write what messages say to the terminal, as it comes; of a message without deltas, all at its end."""
-    written: dict[str, int] = {}
+    heard: set[str] = set()  # who attaches in the middle of a message has heard its beginning before
     for event in events:
         if event.name == "thread.message.delta":
             text = event.data.text
+            heard.add(event.data.id)
         elif event.name in ("thread.message.completed", "thread.message.incomplete"):
-            text = event.data.text[written.get(event.data.id, 0) :] + "\n"
+            text = "\n" if event.data.id in heard else event.data.text + "\n"
         else:
             continue
-        written[event.data.id] = written.get(event.data.id, 0) + len(text)
         click.echo(visible(text), nl=False)
         sys.stdout.flush()
 

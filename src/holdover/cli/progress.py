@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
+from .interrupts import Interrupts
 from .output import one_line
 
 #: Is told how much is done, and of how much.
@@ -25,6 +26,13 @@ def steps(label: str) -> AbstractContextManager[Told | None]:
 
 @contextmanager
 def _bar(label: str, of: Literal["bytes", "things"]) -> Iterator[Told | None]:
+    # Ctrl-C is raised, and does not just end the process: half a file goes away, and the terminal has its cursor again.
+    with Interrupts() as interrupts, interrupts.asking(), _drawn(label, of) as told:
+        yield told
+
+
+@contextmanager
+def _drawn(label: str, of: Literal["bytes", "things"]) -> Iterator[Told | None]:
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return

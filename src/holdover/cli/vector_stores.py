@@ -14,7 +14,7 @@ from .bodies import changes, content, takes_metadata, takes_nulls
 from .connection import calls
 from .deletion import delete_each
 from .groups import Group
-from .output import moment, one_line, shows, write_hint, write_json, write_object, write_table
+from .output import moment, one_line, shows, write_hint, write_json, write_lines, write_object, write_table
 from .pages import takes_page, write_page
 from .progress import steps
 from .values import JSON, Text
@@ -378,8 +378,7 @@ def text(client: Client, *, vector_store_id: str, file_id: str, as_json: bool) -
     if as_json:
         write_json(read)
     else:
-        for part in read.data:
-            click.echo(part.text)
+        write_lines(part.text for part in read.data)
 
 
 # ------------------------------------------------------------------------------------------------- batches

@@ -217,12 +217,12 @@ def _list(options: Mapping[str, Any]) -> Call[ListPage[FileObject]]:
 
 def _wait(target: Target, file_id: str, options: Mapping[str, Any]) -> Flow[FileObject]:
     rest = dict(options)
-    pause_s = rest.pop("poll_interval_s", None) or POLL_INTERVAL_S
-    if not pause_s > 0:
+    pause_s = rest.pop("poll_interval_s", None)
+    if pause_s is not None and not pause_s > 0:
         raise BadRequestError("poll_interval_s is a number of seconds above 0.", param="poll_interval_s")
     asked = call("retrieve_file", file_id, reply=FileObject, options=rest)
     while (file := (yield from exchange(target, asked))).status in UNDER_WAY:
-        yield Pause(pause_s)
+        yield Pause(pause_s or POLL_INTERVAL_S)
     return file
 
 
@@ -270,7 +270,11 @@ class _Saving:
     def finish(self, target: Target, answer: Response) -> int:
         decoded(target, self._call, answer)
         size = os.path.getsize(self._partial)
-        os.replace(self._partial, self._path)
+        try:
+            os.replace(self._partial, self._path)
+        except BaseException:
+            os.unlink(self._partial)
+            raise
         return size
 
 
@@ -301,7 +305,13 @@ class _Writing:
         return Response(self._incoming.status, self._incoming.headers, b"".join(self._held))
 
     def close(self) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.close()
+        except BaseException:  # the disk is full, perhaps
+            self._is_whole = False
+            raise
+        finally:
             if not self._is_whole:
                 os.unlink(self._path)

@@ -10,16 +10,18 @@ from typing import Any
 
 import msgspec
 
-from holdover.errors import APIError, FunctionCallError
+from holdover.errors import APIError, BadRequestError, FunctionCallError
 from holdover.wire.runs import RequiredToolCall, Run, ToolOutput
 from holdover.wire.tools import FunctionDefinition, FunctionTool
 
 from .calls import CALL_OPTIONS, call
-from .exchange import Call, Flow, Target, exchange
+from .exchange import Call, Flow, Pause, Target, exchange
 from .options import Functions, OnFunctionError
 
 #: How often a run may come back with calls, where the caller does not say.
 DEFAULT_MAX_ROUNDS = 16
+#: Between two questions whether a run that is being cancelled has ended, in seconds.
+CANCELLING_PAUSE_S = 0.2
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -156,6 +158,21 @@ class RunCalls:
         """Return the call that lets it go on."""
         given = {"tool_outputs": outputs, **({"stream": True} if stream else {})}
         return call("submit_tool_outputs_to_run", run.thread_id, run.id, reply=Run, options=self._options, given=given)
+
+
+def ended_meanwhile(target: Target, calls: RunCalls, run: Run, refusal: BadRequestError) -> Flow[Run]:
+    """Return a run that took no outputs because it was cancelled, or expired, while functions worked on them.
+
+    Raises:
+        BadRequestError: The refusal: it has not ended.
+    """
+    while True:
+        run = yield from exchange(target, calls.get(run.thread_id, run.id))
+        if run.is_terminal:
+            return run
+        if run.status != "cancelling":
+            raise refusal
+        yield Pause(CANCELLING_PAUSE_S)
 
 
 def _by_name(functions: Functions, *, can_await: bool) -> dict[str, Callable[..., Any]]:

@@ -16,7 +16,7 @@ from holdover.wire.vector_stores import VectorStore
 
 from .calls import call
 from .exchange import Flow, Pause, Target, decoded, exchange, exchange_raw
-from .function_calls import Answering, RunCalls
+from .function_calls import Answering, RunCalls, ended_meanwhile
 
 #: Pauses between two questions, in seconds, where neither the caller nor the service says how long they are.
 FIRST_PAUSE_S = 0.1
@@ -94,7 +94,10 @@ class _Waiting:
             if not self._answering.is_asked(run):
                 return run
             outputs = yield from self._answering.outputs(self._target, self.calls, run)
-            run = yield from exchange(self._target, self.calls.submit(run, outputs))
+            try:
+                run = yield from exchange(self._target, self.calls.submit(run, outputs))
+            except BadRequestError as refusal:
+                return (yield from ended_meanwhile(self._target, self.calls, run, refusal))
 
     def _polled(self, run: Run) -> Flow[Run]:
         growing_s, told_s = FIRST_PAUSE_S, None

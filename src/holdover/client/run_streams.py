@@ -7,6 +7,7 @@ A stream only listens: closing it does not stop the run.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from holdover.errors import (
     APIError,
     APIResponseValidationError,
     APITimeoutError,
+    BadRequestError,
     HoldoverError,
 )
 from holdover.wire.runs import Run
@@ -73,6 +75,7 @@ class _RunEvents:
         self._answering = wishes.answering
         self._snapshots: Snapshots = Snapshots()
         self._incoming: Any = None
+        self._is_closed = False
         self._attached_to = attached_to
         #: The number of the newest event, for `stream_run`; ``None`` where the service tells of no numbers.
         self.last_event_id: int | None = None
@@ -128,12 +131,24 @@ class _RunEvents:
         """Yield events, and what must be done for more to come."""
         while True:
             yield from self._leg()
-            if self.run is None and self._attached_to is not None:  # nothing was new
+            if self.run is None and not self._has_left() and self._attached_to is not None:  # nothing was new
                 self._snapshots.take((yield from exchange(self._target, self._attached_to)))
-            if (run := self.run) is None or not self._answering.is_asked(run):
+            if self._has_left() or (run := self.run) is None or not self._answering.is_asked(run):
                 return
             outputs = yield from self._answering.outputs(self._target, self._calls, run)
-            yield from self._open(self._calls.submit(run, outputs, stream=True))
+            if self._has_left():
+                return
+            try:
+                yield from self._open(self._calls.submit(run, outputs, stream=True))
+            except BadRequestError as refusal:
+                from .function_calls import ended_meanwhile
+
+                self._snapshots.take((yield from ended_meanwhile(self._target, self._calls, run, refusal)))
+                return
+
+    def _has_left(self) -> bool:
+        """Whether the stream was closed, which another thread or task may do at any time."""
+        return self._is_closed
 
     def _leg(self) -> Generator[Step | RunEvent, Outcome, None]:
         """Yield the events of one answer: up to the end of the run, or to where it waits for outputs."""
@@ -145,6 +160,8 @@ class _RunEvents:
         name = ""
         while True:
             data = yield read
+            if self._is_closed:  # by another thread or task: it has broken off, or is no longer wanted
+                return
             if isinstance(data, TransportFailure):
                 raise self._broken_off(data) from data
             try:
@@ -188,6 +205,12 @@ class _RunEvents:
             request_id=self._incoming.headers.get("x-request-id"),
         )
 
+    def _now(self) -> Flow[Run | None]:
+        """Return the run that was attached to as it is now: its next event may be long in coming, or there is none."""
+        if self._attached_to is None:
+            return None
+        return (yield from exchange(self._target, self._attached_to))
+
     def _last_run(self) -> Run:
         if self.run is None:
             raise APIConnectionError(f"The stream of {self._base_url} ended before it told of a run.")
@@ -199,6 +222,8 @@ class _RunEvents:
 
 class RunStream(_RunEvents):
     """A run's events. Iterate over it once; use it in a ``with`` block, or `close` it, if you may leave early.
+
+    One thread at a time iterates; any other may `close` it meanwhile.
 
     Raises, while iterating:
         APIConnectionError: The stream broke off, or said nothing for ``timeout_s``. The run goes on without it.
@@ -237,6 +262,10 @@ class RunStream(_RunEvents):
         """The new pieces of text, as they come."""
         return (text for event in self if (text := _new_text(event)))
 
+    def _attached_run(self) -> Run | None:
+        """Ask how the run is that was attached to; ``None`` where it was begun with this stream, which tells of it."""
+        return run(self._now(), self._send, self._sleep)
+
     def until_done(self) -> Run:
         """Read all that is still to come; return the run as last told: it has ended, or waits for outputs."""
         for _ in self._events:
@@ -249,9 +278,15 @@ class RunStream(_RunEvents):
         return self._whole_text()
 
     def close(self) -> None:
-        """Listen no more. The run goes on."""
-        self._events.close()
+        """Listen no more. The run goes on.
+
+        For another thread that is reading, the events end: at once, or, through an ``http_client`` whose connection
+        cannot be had, when something comes or its time runs out.
+        """
+        self._is_closed = True
         self._incoming.close()
+        with suppress(ValueError):  # another thread is reading: it finds the end, and closes what is left
+            self._events.close()
 
     def __enter__(self) -> RunStream:
         return self
@@ -313,6 +348,10 @@ class AsyncRunStream(_RunEvents):
         """The new pieces of text, as they come."""
         return (text async for event in self if (text := _new_text(event)))
 
+    async def _attached_run(self) -> Run | None:
+        """Ask how the run is that was attached to; ``None`` where it was begun with this stream, which tells of it."""
+        return await run_async(self._now(), self._send, self._sleep)
+
     async def until_done(self) -> Run:
         """Read all that is still to come; return the run as last told: it has ended, or waits for outputs."""
         async for _ in self._events:
@@ -325,9 +364,12 @@ class AsyncRunStream(_RunEvents):
         return self._whole_text()
 
     async def close(self) -> None:
-        """Listen no more. The run goes on."""
-        await self._events.aclose()
+        """Listen no more. The run goes on. For another task that is reading, the events end."""
+        self._is_closed = True
         await self._incoming.close()
+        # Where another task is reading, it finds the end and closes what is left.
+        if not self._events.ag_running:  # type: ignore[attr-defined]
+            await self._events.aclose()
 
     async def __aenter__(self) -> AsyncRunStream:
         return self
@@ -416,21 +458,24 @@ class Wishes:
         self.calls = RunCalls(self.rest)
 
 
-def hand_over(
-    receiver: Receiver, open: Callable[[], RunStream], begun: Callable[[Run], None] = lambda run: None
-) -> Run:
+def hand_over(receiver: Receiver, open: Callable[[], RunStream], begun: Callable[[Run], None] | None = None) -> Run:
     """Hand all events of a stream to a receiver; return the run as last told.
 
     Args:
-        begun: Called with the run before each event is handed over, once there is a run.
+        begun: Called with the run as soon as there is one, and again before each event and at the end. One that was
+            attached to is asked for: it may have no new event.
     """
     try:
         with open() as stream:
+            if begun is not None and (attached := stream._attached_run()) is not None:
+                begun(attached)
             for event in stream:
-                if stream.run is not None:
+                if begun is not None and stream.run is not None:
                     begun(stream.run)
                 deliver(receiver, Data(event))
             last = stream.until_done()
+            if begun is not None:
+                begun(last)
     except Exception as error:
         deliver(receiver, Failure(error))
         raise
@@ -439,16 +484,20 @@ def hand_over(
 
 
 async def hand_over_async(
-    receiver: Receiver, open: Callable[[], Awaitable[AsyncRunStream]], begun: Callable[[Run], None] = lambda run: None
+    receiver: Receiver, open: Callable[[], Awaitable[AsyncRunStream]], begun: Callable[[Run], None] | None = None
 ) -> Run:
     """Hand all events of a stream to a receiver; return the run as last told. See `hand_over`."""
     try:
         async with await open() as stream:
+            if begun is not None and (attached := await stream._attached_run()) is not None:
+                begun(attached)
             async for event in stream:
-                if stream.run is not None:
+                if begun is not None and stream.run is not None:
                     begun(stream.run)
                 await deliver_async(receiver, Data(event))
             last = await stream.until_done()
+            if begun is not None:
+                begun(last)
     except Exception as error:
         await deliver_async(receiver, Failure(error))
         raise

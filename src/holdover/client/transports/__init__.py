@@ -78,7 +78,10 @@ class Incoming(Protocol):
         """
 
     def close(self) -> None:
-        """Want no more of it; a connection that has more to say is closed."""
+        """Want no more of it; a connection that has more to say is closed.
+
+        Another thread may be reading: its `read` ends or fails, as soon as that can be brought about.
+        """
 
 
 class Transport(Protocol):
@@ -119,7 +122,7 @@ class AsyncIncoming(Protocol):
         """
 
     async def close(self) -> None:
-        """Want no more of it; a connection that has more to say is closed."""
+        """Want no more of it; a connection that has more to say is closed. A task that is reading is not held up."""
 
 
 class AsyncTransport(Protocol):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 from . import AsyncIncoming, Content, Incoming, Request, Response, TransportFailure
@@ -38,15 +40,22 @@ class _Incoming:
         self.headers = answer.headers
         self._answer = answer
         self._parts: Iterator[bytes] = answer.iter_bytes()
+        self._is_reading = False
 
     def read(self, timeout_s: float | None = None) -> bytes:  # how long it waits was settled with the request
+        self._is_reading = True
         try:
             return next(self._parts, b"")
         except Exception as error:
             raise _translated(error) from error
+        finally:
+            self._is_reading = False
 
     def close(self) -> None:
-        self._answer.close()
+        if self._is_reading:  # by another thread, which is told of the end, and closes it then
+            _end(self._answer)
+        else:
+            self._answer.close()
 
 
 class AsyncHttpxTransport:
@@ -109,6 +118,15 @@ async def _blocks(content: Content) -> AsyncIterator[bytes]:
     blocks = content.blocks()
     while block := await asyncio.to_thread(next, blocks, b""):
         yield block
+
+
+def _end(answer: Any) -> None:
+    """Have nothing come any more of an answer, where its connection can be had and carries nothing else."""
+    stream = answer.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None and answer.http_version != "HTTP/2" else None
+    if isinstance(connection, socket.socket):
+        with suppress(OSError):  # it has ended already
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # that of TLS would take its state from a reader
 
 
 def _translated(error: Exception) -> Exception:

@@ -11,6 +11,7 @@ import socket
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from . import Content, Incoming, Request, Response, TransportFailure
@@ -134,21 +135,30 @@ class _Incoming:
         self._connection: _Connection | None = connection
         self._let_go = let_go
         self._timeout_s = timeout_s
+        self._is_reading = False
 
     def read(self, timeout_s: float | None = None) -> bytes:
-        if self._connection is not None:
+        connection = self._connection
+        if connection is not None:
             if not self._answer.held_bytes:
                 deadline = time.monotonic() + (timeout_s or self._timeout_s)
-                self._connection.receive(self._answer, deadline, HAS_BODY)
+                self._is_reading = True
+                try:
+                    connection.receive(self._answer, deadline, HAS_BODY)
+                finally:
+                    self._is_reading = False
             if self._answer.is_complete:
-                self._let_go(self._connection, self._answer)
                 self._connection = None
+                self._let_go(connection, self._answer)
         return self._answer.take()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end()
+            # A thread that waits for it is woken by its end, not by its closing, and closes it then.
+            if not self._is_reading:
+                connection.close()
 
 
 class _Connection:
@@ -222,6 +232,11 @@ class _Connection:
     def is_usable(self) -> bool:
         """Whether an idle connection is young, and the other side has neither closed it nor said anything."""
         return time.monotonic() - self.idle_since < MAX_IDLE_S and not self._has_input()
+
+    def end(self) -> None:
+        """Have nothing come any more: whoever waits for something is told so."""
+        with suppress(OSError):  # it has ended already
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # that of TLS would take its state from a reader
 
     def close(self) -> None:
         self._close()
