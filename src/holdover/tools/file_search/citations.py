@@ -37,6 +37,10 @@ _BEGINNING = re.compile(
     r"|\[(?:\d{1,4}(?:[:：](?:\d{1,4}(?:†[^\[\]\n]{0,300})?)?)?)?"
 )
 _OPENING = re.compile(r"[【\[]")
+#: How often markers are taken out of a passage, as far as taking one out makes another; more is no accident.
+_ROUNDS = 4
+#: What no marker is without, and what is shown instead: a marker has a bracket of the one kind, or a dagger.
+_DEFUSED = str.maketrans("【】†", "〔〕‡")
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069【】\[\]†]+")
 
 INSTRUCTIONS = (
@@ -93,7 +97,13 @@ def show_passages(search: int, hits: Sequence[Hit]) -> str:
 
 
 def _without_markers(text: str) -> str:
-    return _MARKER.sub("", text)
+    """Return a passage in which nothing can be read as a marker, however markers are nested in it."""
+    for _ in range(_ROUNDS):
+        text, found = _MARKER.subn("", text)
+        if not found:
+            return text
+    # A bound: a passage of nested markers would otherwise be gone through thousands of times.
+    return text.translate(_DEFUSED) if _MARKER.search(text) else text
 
 
 class Citer:
