@@ -55,6 +55,55 @@ def test_text_that_cites_nothing_is_not_changed(text: str) -> None:
     assert cite(text, {}) == (text, [])
 
 
+def test_a_marker_with_the_name_of_another_file_is_text() -> None:
+    sources = list_sources(
+        4, [msgspec.structs.replace(HIT, file_id=f"file-{name}", file_name=f"{name}.md") for name in ("leave", "rules")]
+    )
+    for text in ("Tea at four【4:0†rules.md】.", "Tea [4:0† rules.md ].", "【5:1†rules.md】", "【4:9†leave.md】"):
+        assert cite(text, sources) == (text, [])
+    for text in (
+        "【4:1†rules.md】",
+        "【4:1†rule.md】",
+        "【4:1†rules】",
+        "【4:1†】",
+        "[4:1†source]",
+        "【4:1† rules.md】",
+    ):
+        value, [citation] = cite(text, sources)
+        assert value == citation.text == "【4:1†rules.md】"
+        assert citation.file_citation.file_id == "file-rules"
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_numbers() -> None:
+    sources = list_sources(4, [HIT, msgspec.structs.replace(HIT, file_id="file-b")])
+    assert [each.file_citation.file_id for each in cite("【4:1†foods.txt】【4:0†foods.txt】", sources)[1]] == [
+        "file-b",
+        "file-a",
+    ]
+
+
+@given(
+    written=st.lists(
+        st.tuples(st.integers(0, len(NAMES)), st.sampled_from([*NAMES, "source", ""]), st.text("【[:† a", max_size=3)),
+        max_size=4,
+    ),
+    seed=st.integers(0, 99),
+)
+def test_a_number_and_a_name_that_disagree_cite_nothing(written: list[tuple[int, str, str]], seed: int) -> None:
+    markers = [
+        f"【4:{number}†{marker(4, 0, name)[5:-1]}】" if name else f"【4:{number}】" for number, name, _ in written
+    ]
+    text = "".join(f"{each}{text}" for each, (_, _, text) in zip(markers, written, strict=True))
+    citer = Citer(SOURCES)
+    check(citer, [piece for part in pieces(text, seed) for piece in citer.take(part)] + citer.end())
+    assert (citer.value, citer.citations) == cite(text, SOURCES)
+    assert [each.file_citation.file_id for each in citer.citations] == [
+        f"file-4{number}"
+        for number, name, _ in written
+        if number < len(NAMES) and (name not in NAMES or name == NAMES[number])
+    ]
+
+
 def test_a_marker_leaves_whole_with_its_citation() -> None:
     citer = Citer(list_sources(4, [HIT]))
     assert citer.take("You like bread ") == [Piece("You like bread ")]
