@@ -129,6 +129,35 @@ async def test_sheets_are_read_row_by_row(pool: Parsers, tmp_path: Path) -> None
     assert text == "# Ships\nname\ttons\nAnna\t12.5\nBo\t7\n"
 
 
+def sheet(rows: str) -> bytes:
+    """Return a spreadsheet with these rows of XML, which says of itself that it is as large as a sheet can be."""
+    xml = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        f'<dimension ref="A1:XFD1048576"/><sheetData>{rows}</sheetData></worksheet>'
+    )
+    return documents.with_member(documents.xlsx(["x"]), "xl/worksheets/sheet1.xml", xml.encode())
+
+
+async def test_one_cell_far_out_does_not_make_a_sheet_large(pool: Parsers, tmp_path: Path) -> None:
+    rows = "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(2, 401))
+    far = '<row r="1"><c r="A1"><v>1</v></c><c r="XFD1"><v>7</v></c></row>'
+    down = '<row r="1048576"><c r="A1048576"><v>9</v></c></row>'
+    text = await read(pool, tmp_path, "a.xlsx", sheet(far + rows + down))
+    assert text.split() == ["#", "Ships", "1", "7", *map(str, range(2, 401)), "9"]
+    assert len(text) < 20_000
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "".join(f'<row r="{n}"><c r="XFD{n}"><v>7</v></c></row>' for n in range(1, 400)),
+        '<row r="99999999999"><c r="A99999999999"><v>7</v></c></row>',
+    ],
+)
+async def test_a_sheet_of_too_many_cells_or_rows_is_refused(pool: Parsers, tmp_path: Path, rows: str) -> None:
+    assert (await refused(pool, tmp_path, "a.xlsx", sheet(rows))).message == failures.TOO_LARGE.message
+
+
 async def test_one_child_reads_file_after_file_and_after_a_bad_one(pool: Parsers, tmp_path: Path) -> None:
     assert (await refused(pool, tmp_path, "a.pdf", b"%PDF-1.4 rubbish")).code == "invalid_file"
     [child] = pool._idle

@@ -48,6 +48,8 @@ SMALL_BYTES = 16 * MIB
 #: pypdfium2 reads some hundred a second.
 MAX_PAGES = 20_000
 MAX_CELLS = 5_000_000
+#: More no sheet has, so a row that says that it is further down is made up; those above it are gone through one by one.
+MAX_ROWS = 1_048_576
 
 #: How files begin that are not text, whatever they are called.
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -291,9 +293,12 @@ def _rows(workbook: Any) -> Iterator[str]:
     cells = 0
     for sheet in workbook.worksheets:
         yield f"# {sheet.title}"
-        for row in sheet.iter_rows(values_only=True):
+        # Else all rows are filled up to the widest, by what the sheet says of itself, and the filling counts. A row is
+        # filled up to its own last cell still, one row at a time.
+        sheet.reset_dimensions()
+        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
             cells += len(row)
-            if cells > MAX_CELLS:
+            if cells > MAX_CELLS or number > MAX_ROWS:
                 raise TOO_LARGE
             values = ["" if value is None else str(value) for value in row]
             if any(values):
