@@ -133,6 +133,20 @@ def test_files_of_assistant_thread_and_message_are_there_by_their_names(sdk: Any
     assert "('four.csv', 'four')" in logs(sdk, again)
 
 
+def test_a_file_that_is_attached_later_is_there_beside_what_code_wrote(sdk: Any) -> None:
+    read = "import os\nfor n in sorted(os.listdir('/mnt/data'), key=len): print(open('/mnt/data/' + n).read())"
+    run = ask(sdk, assistant_id(sdk), told("open('/mnt/data/result.csv', 'w').write('by code')"))
+    edited = upload(sdk, "result.csv", b"edited")
+    attached = {"attachments": [{"file_id": edited, "tools": [CODE]}]}
+    run = ask(sdk, run.assistant_id, told(read), run.thread_id, **attached)
+    path = f"/mnt/data/{edited}-result.csv"
+    told_of = f"[The attached file result.csv is {path}: code has written another result.csv.]\n"
+    assert logs(sdk, run) == f"{told_of}by code\nedited\n"
+    # It is there in a new sandbox, too, and so is what code makes of it.
+    again = ask(sdk, run.assistant_id, told(f"open('{path}', 'a').write('!')", "os.abort()", read), run.thread_id)
+    assert logs(sdk, again).endswith("are gone.]\nby code\nedited!\n")
+
+
 class Heard(AssistantEventHandler):
     def __init__(self) -> None:
         super().__init__()

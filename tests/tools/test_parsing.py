@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.tools import documents
 from tests.tools.documents import SENTENCE
 
@@ -65,6 +69,45 @@ async def test_html_loses_its_marks_scripts_and_styles(pool: Parsers, tmp_path: 
     assert await read(pool, tmp_path, "a.html", html.encode()) == f"Port & ships\nLog\n{SENTENCE}"
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("Hello <b>wor</b>ld", "Hello world"),
+        ("<p><strong>J<i>o</i></strong>hn <em>D</em>oe</p>", "John Doe"),
+        ("capa<wbr>city ca&shy;pa\xadcity", "capacity capacity"),
+        ("x<!-- no -->y<em></em>z<b><i></i></b>w<script>no</script>v", "xyzwv"),
+        ("<p>one\n  two<p>three<br>four<br/>five", "one two\nthree\nfour\nfive"),
+        ("<div>a<p>b</div>c<h1>d</h1>e<hr>f", "a\nb\nc\nd\ne\nf"),
+        ("<ul><li>a<li><b>b</b>c</ul><dl><dt>d<dd>e</dl>", "a\nbc\nd\ne"),
+        ("<table><tr><td>a<td>b<tr><th>c</th><th>d</th></table>", "a\nb\nc\nd"),
+        ("<nav><a href='1'>Home</a><a href='2'>About</a></nav><a>link</a>s", "Home\nAbout\nlinks"),
+        ("<a><div>a</div></a>b<x-card>c</x-card>d", "a\nb\nc\nd"),
+        ("<pre>def <b>f</b>():\r\n    <i>pass</i>\n<span>f</span>()</pre>end", "def f():\npass\nf()\nend"),
+        ("<title>Port\n &amp; ships</title>q", "Port & ships\nq"),
+    ],
+)
+def test_html_has_a_line_where_a_browser_has_one(html: str, text: str) -> None:
+    assert parsers._html(io.BytesIO(html.encode())) == text
+
+
+INLINE = st.recursive(
+    st.text("ab ", max_size=3),
+    lambda inner: st.builds(
+        lambda tag, parts: f"<{tag}>{'<wbr>'.join(parts)}</{tag}>",
+        st.sampled_from(sorted(parsers.INLINE_TAGS - {"a", "nobr"})),  # these are never nested
+        st.lists(inner, max_size=3),
+    ),
+    max_leaves=5,
+)
+
+
+@given(blocks=st.lists(st.lists(INLINE, max_size=4), max_size=4))
+def test_words_of_html_are_whole_whatever_is_marked_in_them(blocks: list[list[str]]) -> None:
+    html = "".join(f"<p>{''.join(parts)}</p>" for parts in blocks)
+    expected = [" ".join(re.sub("<[^>]*>", "", "".join(parts)).split()) for parts in blocks]
+    assert parsers._html(io.BytesIO(html.encode())) == "\n".join(line for line in expected if line)
+
+
 async def test_a_pdf_is_read_page_by_page(pool: Parsers, tmp_path: Path) -> None:
     assert await read(pool, tmp_path, "a.pdf", documents.pdf(SENTENCE, "Second page")) == f"{SENTENCE}\n\nSecond page"
 
@@ -84,6 +127,35 @@ async def test_sheets_are_read_row_by_row(pool: Parsers, tmp_path: Path) -> None
         pool, tmp_path, "a.xlsx", documents.xlsx(["name", "tons"], ["Anna", 12.5], [None, None], ["Bo", 7])
     )
     assert text == "# Ships\nname\ttons\nAnna\t12.5\nBo\t7\n"
+
+
+def sheet(rows: str) -> bytes:
+    """Return a spreadsheet with these rows of XML, which says of itself that it is as large as a sheet can be."""
+    xml = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        f'<dimension ref="A1:XFD1048576"/><sheetData>{rows}</sheetData></worksheet>'
+    )
+    return documents.with_member(documents.xlsx(["x"]), "xl/worksheets/sheet1.xml", xml.encode())
+
+
+async def test_one_cell_far_out_does_not_make_a_sheet_large(pool: Parsers, tmp_path: Path) -> None:
+    rows = "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(2, 401))
+    far = '<row r="1"><c r="A1"><v>1</v></c><c r="XFD1"><v>7</v></c></row>'
+    down = '<row r="1048576"><c r="A1048576"><v>9</v></c></row>'
+    text = await read(pool, tmp_path, "a.xlsx", sheet(far + rows + down))
+    assert text.split() == ["#", "Ships", "1", "7", *map(str, range(2, 401)), "9"]
+    assert len(text) < 20_000
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "".join(f'<row r="{n}"><c r="XFD{n}"><v>7</v></c></row>' for n in range(1, 400)),
+        '<row r="99999999999"><c r="A99999999999"><v>7</v></c></row>',
+    ],
+)
+async def test_a_sheet_of_too_many_cells_or_rows_is_refused(pool: Parsers, tmp_path: Path, rows: str) -> None:
+    assert (await refused(pool, tmp_path, "a.xlsx", sheet(rows))).message == failures.TOO_LARGE.message
 
 
 async def test_one_child_reads_file_after_file_and_after_a_bad_one(pool: Parsers, tmp_path: Path) -> None:

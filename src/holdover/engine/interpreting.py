@@ -40,6 +40,8 @@ RUNS = 50
 LIMIT_BYTES = 512 * 1024 * 1024
 
 NEW = "[The sandbox is new: the files are there again, the variables of earlier code are gone.]\n"
+NOT_PUT = "[The file {file_id} could not be put into the sandbox.]\n"
+ASIDE = "[The attached file {name} is {path}: code has written another {name}.]\n"
 
 
 class Used(Protocol):
@@ -156,34 +158,53 @@ class CodeInterpreter:
         """Put the thread's files into its folder, as far as they are not there."""
         if used.is_new:
             for name, file_id in (await self._made_before(run)).items():
-                if await self._put(used.session, folder, file_id, name):
+                found = await self._store.find_file(file_id)
+                if found is not None and await self._put(used.session, folder, file_id, found[1], name):
                     folder.made[name] = file_id
         for file_id in await self._attached(run):
             if file_id in folder.given:
                 continue
-            if not await self._put(used.session, folder, file_id):
-                yield Made(outputs=[CodeLogs(logs=f"[The file {file_id} could not be put into the sandbox.]\n")])
+            found = await self._store.find_file(file_id)
+            if found is None:
+                yield Made(outputs=[CodeLogs(logs=NOT_PUT.format(file_id=file_id))])
+                continue
+            file = _decode_file(found[0])
+            if used.is_new and (replaced := await self._replaced(folder, file)) is not None:
+                folder.given[file_id] = replaced
+                continue
+            own = _free_name(folder, file)
+            path = await self._put(used.session, folder, file_id, found[1], own)
+            if path is None:
+                yield Made(outputs=[CodeLogs(logs=NOT_PUT.format(file_id=file_id))])
+            elif file.filename in folder.made:
+                # As if code had made it: it is there again, under this name, when the sandbox is.
+                folder.made[own] = file_id
+                yield Made(outputs=[CodeLogs(logs=ASIDE.format(name=file.filename, path=path))])
         yield Made(files=folder.made)
 
-    async def _put(self, session: Session, folder: _Folder, file_id: str, name: str | None = None) -> bool:
-        found = await self._store.find_file(file_id)
-        if found is None:
-            return False
-        document, digest = found
-        if name is None:
-            name = _decode_file(document).filename
-            if name in folder.made:  # code has written another one in its place
-                folder.given[file_id] = name
-                return True
-            if name in folder.given.values():
-                name = f"{file_id}-{name}"
+    async def _put(self, session: Session, folder: _Folder, file_id: str, digest: str, name: str) -> str | None:
+        """Put a file into a folder; return its path there, or ``None`` where it does not fit."""
         try:
-            await session.put(name, self._blobs.read(digest))
+            path = await session.put(name, self._blobs.read(digest))
         except SandboxError as error:
             telemetry.emit("sandbox.failure", run_id=file_id, error=error)
-            return False
+            return None
         folder.given[file_id] = name
-        return True
+        return path
+
+    async def _replaced(self, folder: _Folder, file: FileObject) -> str | None:
+        """Return the name under which code wrote over a file, in the sandbox that is filled again, if it did."""
+        if (aside := f"{file.id}-{file.filename}") in folder.made:
+            return aside
+        made_id = folder.made.get(file.filename)
+        if made_id is None or any(
+            name == file.filename and file_id != made_id for file_id, name in folder.given.items()
+        ):
+            return None  # of two that were given under one name, code wrote over the first
+        made = await self._store.find_file(made_id)
+        # What came after the code wrote is another one, which was attached while there was no sandbox.
+        is_later = made is not None and file.created_at > _decode_file(made[0]).created_at
+        return None if is_later else file.filename
 
     async def _attached(self, run: Run) -> Iterable[str]:
         """Return the files that the assistant and the thread have for the code interpreter."""
@@ -240,6 +261,12 @@ class CodeInterpreter:
         )
         await self._store.create([stored], reply=stored.document)
         return file_id
+
+
+def _free_name(folder: _Folder, file: FileObject) -> str:
+    """Return the name of a file in a folder: its own, if neither code nor another file has taken it."""
+    is_taken = file.filename in folder.made or file.filename in folder.given.values()
+    return f"{file.id}-{file.filename}" if is_taken else file.filename
 
 
 def _files_of(resources: ToolResources | None) -> list[str]:

@@ -6,7 +6,8 @@ anywhere; `Citer` holds back what may be the beginning of a marker, so that a ma
 
 Models write markers in several ways. Those that can be nothing else are taken, and leave as the marker that was shown:
 ``【4:0】``, ``【4:0†source】``, ``【4：0†lines 3-9】``, ``[4:0†name]``. Not ``[4:0]``: a slice, a verse, a time of day.
-One that names no result stays what it is: text.
+One that names no result stays what it is: text. So does one with the number of one file and the name of another, as
+models make them up; any other name beside a number is a slip of the pen.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ FIRST_SEARCH = 4
 MAX_NAME = 255
 
 _MARKER = re.compile(
-    r"【\s{0,2}(\d{1,4})\s{0,2}[:：]\s{0,2}(\d{1,4})\s{0,2}(?:†[^【】\n]{0,300})?】"
-    r"|\[(\d{1,4})[:：](\d{1,4})†[^\[\]\n]{0,300}\]"
+    r"【\s{0,2}(\d{1,4})\s{0,2}[:：]\s{0,2}(\d{1,4})\s{0,2}(?:†([^【】\n]{0,300}))?】"
+    r"|\[(\d{1,4})[:：](\d{1,4})†([^\[\]\n]{0,300})\]"
 )
 #: What a marker may begin with, up to all but its last character.
 _BEGINNING = re.compile(
@@ -37,6 +38,10 @@ _BEGINNING = re.compile(
     r"|\[(?:\d{1,4}(?:[:：](?:\d{1,4}(?:†[^\[\]\n]{0,300})?)?)?)?"
 )
 _OPENING = re.compile(r"[【\[]")
+#: How often markers are taken out of a passage, as far as taking one out makes another; more is no accident.
+_ROUNDS = 4
+#: What no marker is without, and what is shown instead: a marker has a bracket of the one kind, or a dagger.
+_DEFUSED = str.maketrans("【】†", "〔〕‡")
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069【】\[\]†]+")
 
 INSTRUCTIONS = (
@@ -67,8 +72,11 @@ class Piece(msgspec.Struct, frozen=True):
 
 def marker(search: int, result: int, file_name: str) -> str:
     """Return the marker of a result; what would break it, or turn a line around, is left out of the name."""
-    name = " ".join(_UNSHOWN.sub(" ", file_name).split())[:MAX_NAME].strip()
-    return f"【{search}:{result}†{name or 'file'}】"
+    return f"【{search}:{result}†{_shown(file_name) or 'file'}】"
+
+
+def _shown(name: str) -> str:
+    return " ".join(_UNSHOWN.sub(" ", name).split())[:MAX_NAME].strip()
 
 
 def list_sources(search: int, hits: Sequence[Hit]) -> dict[tuple[int, int], Source]:
@@ -93,7 +101,13 @@ def show_passages(search: int, hits: Sequence[Hit]) -> str:
 
 
 def _without_markers(text: str) -> str:
-    return _MARKER.sub("", text)
+    """Return a passage in which nothing can be read as a marker, however markers are nested in it."""
+    for _ in range(_ROUNDS):
+        text, found = _MARKER.subn("", text)
+        if not found:
+            return text
+    # A bound: a passage of nested markers would otherwise be gone through thousands of times.
+    return text.translate(_DEFUSED) if _MARKER.search(text) else text
 
 
 class Citer:
@@ -148,13 +162,20 @@ class Citer:
                 at = opening.end()
                 continue
             at = found.end()
-            search, result = (int(number) for number in found.groups() if number is not None)
-            source = self._sources.get((search, result))
+            source = self._source(found)
             if source is not None:
                 pieces += self._plain(text[told : found.start()])
                 pieces.append(self._cited(source))
                 told = at
         return pieces + self._plain(text[told : len(text) - len(self._held)])
+
+    def _source(self, found: re.Match[str]) -> Source | None:
+        """Return what a marker names, if its number and its name do not name two files."""
+        search, result, name = found.group(1, 2, 3) if found[1] is not None else found.group(4, 5, 6)
+        source = self._sources.get((int(search), int(result)))
+        if source is None or not name or (ending := f"†{_shown(name)}】") == source.marker[source.marker.index("†") :]:
+            return source
+        return None if any(other.marker.endswith(ending) for other in self._sources.values()) else source
 
     def _plain(self, text: str) -> list[Piece]:
         if not text:

@@ -48,6 +48,8 @@ SMALL_BYTES = 16 * MIB
 #: pypdfium2 reads some hundred a second.
 MAX_PAGES = 20_000
 MAX_CELLS = 5_000_000
+#: More no sheet has, so a row that says that it is further down is made up; those above it are gone through one by one.
+MAX_ROWS = 1_048_576
 
 #: How files begin that are not text, whatever they are called.
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -65,6 +67,18 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 #: Those that text was written in before UTF-8, as far as they are still met and can be told from each other.
 OLDER_ENCODINGS = ["cp1252", "cp1250", "cp1251", "koi8_r", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
+#: Tags of HTML that stand in a line of text, or in a word of it. All others begin a line: also those that nobody knows,
+#: which are used for boxes more often than for words.
+INLINE_TAGS = frozenset(
+    (
+        *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font"),
+        *("i", "ins", "kbd", "label", "mark", "nobr", "q", "rb", "ruby", "s", "samp", "small", "span", "strike"),
+        *("strong", "sub", "sup", "time", "tt", "u", "var"),
+    )
+)
+#: Stands where a line of HTML ends; the ends of lines that its source has are spaces.
+_LINE = "\x1e"
+_SOFT_HYPHEN = "\xad"
 _OLE = SIGNATURES[3][0]
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -163,14 +177,35 @@ def _html(file: IO[bytes]) -> str:
     from selectolax.lexbor import LexborHTMLParser
 
     tree = LexborHTMLParser(_text(file))
-    tree.strip_tags(["script", "style", "noscript", "template", "svg"])
+    tree.strip_tags(["script", "style", "noscript", "template", "svg", "wbr"])
     root = tree.body or tree.root
     title = tree.css_first("title")
-    texts = [title.text(strip=True)] if title is not None and tree.body is not None else []
+    texts = [title.text()] if title is not None and tree.body is not None else []
     if root is not None:
-        lines = (" ".join(line.split()) for line in root.text(separator="\n").splitlines())
-        texts += [line for line in lines if line]
-    return "\n".join(texts)
+        _unwrap(root)
+        texts += root.text(separator=_LINE).split(_LINE)
+    lines = (" ".join(text.replace(_SOFT_HYPHEN, "").split()) for text in texts)
+    return "\n".join(line for line in lines if line)
+
+
+def _unwrap(root: Any) -> None:
+    """Make one text of what stands in one line, so that no tag within a word breaks it."""
+    for preformatted in root.css("pre, textarea"):
+        for node in [node for node in preformatted.traverse(include_text=True) if node.is_text_node]:
+            node.replace_with((node.text_content or "").replace("\n", _LINE))
+    tags, comments, links = set(), [], []
+    for node in root.traverse():
+        tags.add(node.tag)
+        if node.tag == "-comment":
+            comments.append(node)
+        elif node.tag == "a" and node.prev is not None and node.prev.tag == "a":
+            links.append(node)  # of a menu: words have no two links
+    for comment in comments:
+        comment.decompose()
+    for link in links:
+        link.insert_before(_LINE)
+    root.unwrap_tags(sorted(INLINE_TAGS & tags), delete_empty=True)  # each goes through the whole document
+    root.merge_text_nodes()
 
 
 def _pdf(file: IO[bytes]) -> str:
@@ -258,9 +293,12 @@ def _rows(workbook: Any) -> Iterator[str]:
     cells = 0
     for sheet in workbook.worksheets:
         yield f"# {sheet.title}"
-        for row in sheet.iter_rows(values_only=True):
+        # Else all rows are filled up to the widest, by what the sheet says of itself, and the filling counts. A row is
+        # filled up to its own last cell still, one row at a time.
+        sheet.reset_dimensions()
+        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
             cells += len(row)
-            if cells > MAX_CELLS:
+            if cells > MAX_CELLS or number > MAX_ROWS:
                 raise TOO_LARGE
             values = ["" if value is None else str(value) for value in row]
             if any(values):
