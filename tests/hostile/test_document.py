@@ -97,6 +97,8 @@ def test_what_the_document_says_is_so(
     is_of_run = "/runs" in case.operation.path
     leading = run_there if is_of_run else there
     is_valid = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
+    # In a query all is text: a pair of metadata whose value is `false`, not "false", cannot be sent.
+    hypothesis.assume(is_valid or "metadata" not in (case.query or {}))
     if is_valid:
         if case.method != "DELETE":
             case.path_parameters.update({name: leading[name] for name in case.path_parameters if name in leading})

@@ -82,10 +82,12 @@ class Worker:
                 await self._settled()
         except TimeoutError:
             with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1), self._claiming:
+                    pass
+            for driver in list(self._drivers.values()):
+                driver.interrupt("release")
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5):
-                    async with self._claiming:
-                        for driver in list(self._drivers.values()):
-                            driver.interrupt("release")
                     await self._idle.wait()
         leftover = [*self._loops, *self._driving]
         for task in leftover:
