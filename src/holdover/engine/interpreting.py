@@ -33,7 +33,7 @@ from .lifecycle import state_of
 #: What files that code made are for.
 PURPOSE = "assistants_output"
 #: How long code may take to stop that is to be stopped, in seconds; then its session ends.
-STOP_S = 5.0
+STOP_S = 8.0
 #: In how many of a thread's runs, the newest first, files are looked for that code made before its sandbox was lost.
 RUNS = 50
 #: One of them may have so many bytes; the sandbox's own limit is lower.

@@ -36,8 +36,8 @@ from .guest import End, Guest
 from .names import clean_file_name, clean_path
 from .protocol import DATA, MIB, Done, Event, File, Image, Logs, SandboxError, SessionEnded, SessionSpec, Status
 
-#: How long a guest has to answer to SIGINT before it is killed.
-GRACE_S = 2.0
+#: How long a guest has to answer to SIGINT before it is killed: longer than a busy machine leaves it without a core.
+GRACE_S = 5.0
 #: How long a file may take to come in or go out.
 TRANSFER_S = 60.0
 MAX_CODE_BYTES = MIB
