@@ -317,7 +317,8 @@ class _Connection(asyncio.Protocol):
         """Take from the network again, where that was stopped."""
         if self._is_paused:
             self._is_paused = False
-            self._transport.resume_reading()
+            if not self.is_closed:
+                self._transport.resume_reading()
 
     async def open_tunnel(self, encrypted: dict[str, Any]) -> None:
         """Ask the proxy to connect through, and encrypt what goes on from there.
