@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import holdover
+from holdover import Data, Failure, Finish
 
 from .faces import Face
 
@@ -102,11 +104,47 @@ def test_it_opens_no_socket_and_leaves_no_thread(face: Face, monkeypatch: pytest
     def refuse(*arguments: Any) -> None:
         raise AssertionError("a connection is opened")
 
+    before = set(threading.enumerate())
     with face.embedded() as client:
         monkeypatch.setattr(socket.socket, "connect", refuse)
         monkeypatch.setattr(socket.socket, "bind", refuse)
         client.create_assistant("gpt-4o")
-    assert not [each for each in threading.enumerate() if each.name.startswith("holdover")]
+    assert not [each for each in set(threading.enumerate()) - before if each.name.startswith("holdover")]
+
+
+def test_who_still_hears_a_run_when_the_service_ends_is_told(face: Face) -> None:
+    mailbox: Any = asyncio.Queue() if face.is_async else queue.Queue()
+
+    def taken() -> Any:
+        return face.wait_for(asyncio.wait_for(mailbox.get(), 10)) if face.is_async else mailbox.get(timeout=10)
+
+    with face.embedded() as client:
+        assistant = client.create_assistant("scripted")
+        thread = {"messages": [{"role": "user", "content": "!hang"}]}
+        client.create_thread_and_run(assistant.id, thread=thread, stream_to=mailbox, background=True)
+        while taken().value.name != "thread.run.in_progress":
+            pass
+    while isinstance(told := taken(), Data):
+        pass
+    assert isinstance(told.error, holdover.APIConnectionError)
+    with pytest.raises(holdover.APIConnectionError):
+        client.list_assistants()
+    assert client.pauses == []  # nothing can come of trying again
+
+
+@pytest.mark.parametrize("times", range(20))
+def test_a_service_may_end_at_any_moment_of_what_is_heard(times: int) -> None:
+    mailbox: queue.Queue[Any] = queue.Queue()
+    with holdover.embedded() as client:
+        assistant = client.create_assistant("scripted")
+        thread = {"messages": [{"role": "user", "content": "!say One two three four five six seven"}]}
+        client.create_thread_and_run(assistant.id, thread=thread, stream_to=mailbox, background=True)
+        for _ in range(times):
+            if not isinstance(mailbox.get(timeout=10), Data):
+                return
+    while isinstance(told := mailbox.get(timeout=10), Data):
+        pass
+    assert isinstance(told, Finish | Failure)
 
 
 def test_an_error_in_the_block_passes_and_closes_the_service(face: Face, tmp_path: Path) -> None:

@@ -286,6 +286,8 @@ def _is_passing(response: Response) -> bool:
 
 def _may_repeat(target: Target, call: Call[Any], base_url: str, outcome: Outcome) -> bool | None:
     """Whether repeating a call cannot make a second object; ``None`` where only the service can say."""
+    if isinstance(outcome, TransportFailure) and outcome.is_final:
+        return False
     if not call.creates:
         return True
     if isinstance(outcome, TransportFailure):

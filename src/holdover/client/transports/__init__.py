@@ -53,12 +53,14 @@ class TransportFailure(Exception):
     Attributes:
         was_sent: Whether the request may have reached the service; ``False`` only where no connection was opened.
         timed_out: Whether time ran out.
+        is_final: Whether no repetition can help.
     """
 
-    def __init__(self, message: str, *, was_sent: bool, timed_out: bool = False) -> None:
+    def __init__(self, message: str, *, was_sent: bool, timed_out: bool = False, is_final: bool = False) -> None:
         super().__init__(message)
         self.was_sent = was_sent
         self.timed_out = timed_out
+        self.is_final = is_final
 
 
 class Incoming(Protocol):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -26,8 +29,10 @@ class ASGITransport:
     def __init__(self, app: Application) -> None:
         self._app = app
         self._streaming: WeakSet[_Incoming] = WeakSet()
+        self._is_closed = False
 
     async def send(self, request: Request) -> Response:
+        self._check_open()
         conversation = _Conversation(request)
         try:
             async with asyncio.timeout(request.timeout_s):
@@ -39,6 +44,7 @@ class ASGITransport:
         return Response(conversation.status or 500, conversation.headers, b"".join(conversation.parts))
 
     async def stream(self, request: Request) -> AsyncIncoming:
+        self._check_open()
         incoming = _Incoming(self._app, request)
         self._streaming.add(incoming)
         try:
@@ -49,54 +55,79 @@ class ASGITransport:
         return incoming
 
     async def close(self) -> None:
+        self._is_closed = True
         for incoming in list(self._streaming):
             await incoming.close()
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise _closed(was_sent=False)
+
 
 class ThreadedASGITransport:
-    """Calls an application on a loop that runs in another thread, for sync clients."""
+    """Calls an application on a loop that runs in another thread, for sync clients.
+
+    Once it is closed nothing waits for the loop any more, which may stop then: threads that did are told.
+    """
 
     def __init__(self, app: Application, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = ASGITransport(app)
         self._loop = loop
+        self._lock = threading.Lock()
+        self._under_way: set[Future[Any]] = set()
+        self._is_closed = False
 
     def send(self, request: Request) -> Response:
-        return _result(self._transport.send(request), self._loop)
+        return self.result(self._transport.send(request))
 
     def stream(self, request: Request) -> Incoming:
-        return _ThreadedIncoming(_result(self._transport.stream(request), self._loop), self._loop)
+        return _ThreadedIncoming(self.result(self._transport.stream(request)), self)
 
     def close(self) -> None:
-        if not self._loop.is_closed():
-            _result(self._transport.close(), self._loop)
+        with self._lock:
+            was_closed, self._is_closed = self._is_closed, True
+        if was_closed:
+            return
+        for future in list(self._under_way):
+            future.cancel()
+        asyncio.run_coroutine_threadsafe(self._transport.close(), self._loop).result()
+
+    def result(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for something that is done on the loop."""
+        with self._lock:
+            if self._is_closed:
+                work.close()
+                raise _closed(was_sent=False)
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._under_way.add(future)
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise _closed(was_sent=True) from error
+        except BaseException:  # when interrupted: nobody waits for it any more
+            future.cancel()
+            raise
+        finally:
+            self._under_way.discard(future)
 
 
 class _ThreadedIncoming:
-    def __init__(self, incoming: AsyncIncoming, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, incoming: AsyncIncoming, transport: ThreadedASGITransport) -> None:
         self.status = incoming.status
         self.headers = incoming.headers
         self._incoming = incoming
-        self._loop = loop
+        self._transport = transport
 
     def read(self, timeout_s: float | None = None) -> bytes:
-        return _result(self._incoming.read(timeout_s), self._loop)
+        return self._transport.result(self._incoming.read(timeout_s))
 
     def close(self) -> None:
-        if not self._loop.is_closed():
-            _result(self._incoming.close(), self._loop)
+        with suppress(TransportFailure):  # the transport was closed, and this with it
+            self._transport.result(self._incoming.close())
 
 
-def _result(waiting: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
-    """Wait for something that is done on a loop of another thread."""
-    if loop.is_closed():
-        waiting.close()
-        raise TransportFailure("the service in this process was closed", was_sent=False)
-    future = asyncio.run_coroutine_threadsafe(waiting, loop)
-    try:
-        return future.result()
-    except BaseException:  # when interrupted: nobody waits for it any more
-        future.cancel()
-        raise
+def _closed(*, was_sent: bool) -> TransportFailure:
+    return TransportFailure("the service in this process was closed", was_sent=was_sent, is_final=True)
 
 
 class _Conversation:
