@@ -16,8 +16,8 @@ import msgspec
 from holdover import telemetry
 from holdover.wire.sse import Parser, TooLong
 
-from .completions import LAST, Reader, Refused, body
-from .protocol import Chunk, ModelError, ModelRequest, Sink, estimate_tokens
+from .completions import LAST, Likeness, Reader, Refused, body
+from .protocol import Chunk, ModelError, ModelRequest, Sink, TextChunk, estimate_tokens
 from .upstream import Incoming, Upstream
 
 SORRY = "Sorry, something went wrong."
@@ -126,6 +126,7 @@ class Answer:
         self._incoming: Incoming | None = None
         self._parser = Parser()
         self._reader = Reader()
+        self._likeness = Likeness()
         self._sink: Sink = lambda batch: True
         self._asked_for_usage = False
         self._wants_more = True
@@ -193,7 +194,7 @@ class Answer:
         if incoming is None:
             self._asked_for_usage = self._model.tells_usage
             incoming = self._incoming = await self._model.ask(self._request)
-            self._parser, self._reader = Parser(), Reader()
+            self._parser, self._reader, self._likeness = Parser(), Reader(), Likeness()
             if incoming.status != 200:
                 raise Refused(incoming.status, incoming.headers, await _whole(incoming, REFUSAL_LIMIT_BYTES))
             if incoming.headers.get("content-type", "").startswith("application/json"):
@@ -224,6 +225,10 @@ class Answer:
         return False
 
     def _take(self, data: bytes) -> bool:
+        text = self._likeness.text(data)
+        if text is not None and self._parser.is_between_events:
+            self._wants_more = self._sink([TextChunk(text)])
+            return self._wants_more
         batch: list[Chunk] = []
         for event in self._parser.feed(data):
             if event.data == LAST:
@@ -232,6 +237,8 @@ class Answer:
             batch += self._reader.take(event.data)
         if batch:
             self._has_begun = True
+            if len(batch) == 1 and isinstance(batch[0], TextChunk) and self._parser.is_between_events:
+                self._likeness.learn(data, batch[0].text)
             self._wants_more = self._sink(batch)
         return self._wants_more and not self._has_said_all
 

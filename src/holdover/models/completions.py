@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from holdover.wire.sse import Parser, TooLong
+
 from .protocol import (
     AssistantTurn,
     CallChunk,
@@ -259,3 +261,61 @@ class Reader:
             return CallChunk(index, arguments=arguments)
         self._ids += [None] * (index - len(self._ids)) + [call.id]
         return CallChunk(index, call.id, name, arguments)
+
+
+#: How often is learnt from whatever comes, and of how many events from one after that.
+EAGER, SELDOM = 4, 16
+
+#: A text that JSON writes as it is.
+_PLAIN = re.compile(rb'[^"\\\x00-\x1f]+').fullmatch
+_OTHER = b"another text"
+
+
+class Likeness:
+    """What those events of an answer have in common that carry its text on, as nearly all do: they need not be read.
+
+    It is learnt from one of them, by trying how that is read with another text in the place of its own. What stands
+    around the text must then be the same, byte for byte, and the text must be one that JSON writes as it is.
+    """
+
+    __slots__ = ("_asked", "_before", "_behind")
+
+    def __init__(self) -> None:
+        self._before: bytes | None = None
+        self._behind = b""
+        self._asked = 0
+
+    def text(self, event: bytes) -> str | None:
+        """Return the text of an event that is like the one learnt from; ``None`` if it has to be read."""
+        before = self._before
+        if before is None or not event.startswith(before) or not event.endswith(self._behind):
+            return None
+        text = event[len(before) : -len(self._behind)]
+        if _PLAIN(text) is None:
+            return None
+        try:
+            return text.decode()
+        except UnicodeDecodeError:
+            return None
+
+    def learn(self, event: bytes, text: str) -> None:
+        """Learn from an event that was read, and had nothing but a text.
+
+        The first event may have more than the others, and some endpoints write something else into each: what is in
+        vain is tried a few times, then seldom.
+        """
+        self._asked += 1
+        if self._asked > EAGER and self._asked % SELDOM:
+            return
+        written = text.encode("utf-8", "replace")
+        at = event.find(b'"%b"' % written, event.find(b'"content"') + len(b'"content"')) + 1
+        if not at:
+            return
+        before, behind = event[:at], event[at + len(written) :]
+        parser = Parser()
+        try:
+            read = [Reader().take(each.data) for each in parser.feed(before + _OTHER + behind)]
+        except (Refused, TooLong, msgspec.MsgspecError):
+            return
+        if parser.is_between_events and read == [[TextChunk(_OTHER.decode())]]:
+            self._before, self._behind = before, behind

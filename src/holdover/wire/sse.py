@@ -35,6 +35,11 @@ class Parser:
         self._held: list[bytes] = []
         self._bytes = 0
 
+    @property
+    def is_between_events(self) -> bool:
+        """Whether all that came was whole events."""
+        return not self._held
+
     def feed(self, data: bytes) -> list[ServerEvent]:
         """Take what came; return the events that are whole now.
 
