@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from holdover.errors import APIStatusError, BadRequestError
+from holdover.errors import APIStatusError, BadRequestError, HoldoverError
 from holdover.models.protocol import Models
 from holdover.store.protocol import (
     Changed,
@@ -116,17 +116,21 @@ class RunOperations(ThreadOperations, RunAttaching):
             NotFoundError: There is no such thread or assistant.
             BadRequestError: The thread has an active run, there is nothing to answer, or nobody answers for the model.
         """
-        await self._document("thread", thread_id)
-        run, assistant = await self._new_run(body, thread_id)
         additional = body.additional_messages or []
-        added = self._new_messages(additional, thread_id, run.created_at)
-        if not assistant.instructions and not run.instructions:
-            await self._check_there_is_a_question(thread_id, additional)
+        try:
+            run, assistant = await self._new_run(body, thread_id)
+            added = self._new_messages(additional, thread_id, run.created_at)
+            if not assistant.instructions and not run.instructions:
+                await self._check_there_is_a_question(thread_id, additional)
+            equipping = await self._equipping(thread_id, additional, run.created_at)
+        except HoldoverError:
+            await self._document("thread", thread_id)  # of several errors, that it is missing is the one to tell
+            raise
         return await self._started(
             run,
             [*added],
             requires=[Reference("thread", thread_id), *files_of(additional)],
-            on_thread=await self._equipping(thread_id, additional, run.created_at),
+            on_thread=equipping,
             streams=is_streamed(body),
             shows_found=shows_found,
             operation=f"create_run {thread_id}",

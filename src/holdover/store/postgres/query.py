@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 Connection = Any  # asyncpg's, or the pool's stand-in for one
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
+_NUMBER = re.compile(r"\$(\d+)")
 
 
 class Query:
@@ -41,3 +43,33 @@ async def fetch_rows(connection: Connection, query: Query, **given: Any) -> list
     """Return all rows."""
     rows: list[Any] = await connection.fetch(query.sql, *query.arguments(given))
     return rows
+
+
+#: A statement that writes, and what its parameters are.
+Write = tuple[Query, Mapping[str, Any]]
+
+
+async def write_together(connection: Connection, writes: Sequence[Write]) -> None:
+    """Carry out statements that write as one: each one asked would cost a round trip.
+
+    They are carried out in no certain order, and none sees what another does.
+    """
+    statement = _joined(tuple(query.sql for query, _ in writes))
+    await connection.fetchval(statement, *(each for query, given in writes for each in query.arguments(given)))
+
+
+@lru_cache(100)
+def _joined(statements: tuple[str, ...]) -> str:
+    *parts, last = _numbered_on(statements)
+    named = ",\n".join(f"part{place} AS (\n{part}\n)" for place, part in enumerate(parts))
+    return f"WITH {named}\n{last}" if parts else last
+
+
+def _numbered_on(statements: Sequence[str]) -> list[str]:
+    """Return statements whose parameters have numbers of their own each."""
+    numbered = []
+    before = 0
+    for each in statements:
+        numbered.append(_NUMBER.sub(lambda match, before=before: f"${int(match[1]) + before}", each))  # type: ignore[misc]
+        before += max((int(number) for number in _NUMBER.findall(each)), default=0)
+    return numbered

@@ -12,7 +12,7 @@ from ..statements import load_statements
 from . import objects
 from .database import Clock
 from .hints import notify
-from .query import Connection, Query, fetch_rows, fetch_value
+from .query import Connection, Query, Write, fetch_rows, fetch_value, write_together
 
 Make = Callable[[RunRow], RunChange | None]
 
@@ -52,17 +52,30 @@ async def change(connection: Connection, row: RunRow, make: Make) -> Changed:
     made = make(row)
     done = changed(row, made)
     if made is not None:
-        await fetch_value(connection, WRITE, **run_columns(row, made))
-        for reference in made.removed:
-            await objects.remove(connection, reference)
-        for kind, identifier, document in made.replaced:
-            await objects.replace(connection, kind, identifier, document)
-        for each in made.added:
-            await objects.insert(connection, each)
+        for writes in _writes(row, made):
+            await write_together(connection, writes)
         hint = hint_of(done)
         if hint is not None:
             await notify(connection, hint, row.id)
     return done
+
+
+def _writes(row: RunRow, made: RunChange) -> list[list[Write]]:
+    """Return what is to be written for a change: what may be written together, and what after that."""
+    together: list[Write] = [
+        *((objects.REMOVE[each.kind], {"id": each.id}) for each in made.removed),
+        *((objects.REPLACE[kind], {"id": identifier, "document": new}) for kind, identifier, new in made.replaced),
+    ]
+    others: list[list[Write]] = []
+    kinds = set()
+    for each in made.added:
+        write = objects.INSERT[each.kind], columns_of(each, "run_id", "extra")
+        if each.kind in kinds:  # their order is that of their list
+            others.append([write])
+        else:
+            kinds.add(each.kind)
+            together.append(write)
+    return [[*together, (WRITE, run_columns(row, made))], *others]
 
 
 async def is_claimable(connection: Connection) -> bool:
@@ -99,9 +112,9 @@ async def require_idle(connection: Connection, thread_id: str) -> None:
         raise ThreadBusy(run_id)
 
 
-async def lock_thread(connection: Connection, thread_id: str) -> None:
-    """Keep others from adding to a thread that is idle, until the transaction ends."""
-    await fetch_value(connection, LOCK_THREAD, id=thread_id)
+async def lock_thread(connection: Connection, thread_id: str) -> bool:
+    """Keep others from adding to a thread that is idle, until the transaction ends; return whether there is one."""
+    return await fetch_value(connection, LOCK_THREAD, id=thread_id) is not None
 
 
 async def lock_active(connection: Connection, thread_id: str) -> str | None:

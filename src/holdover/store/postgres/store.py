@@ -112,10 +112,12 @@ class PostgresStore:
             earlier = await replies.earlier(connection, repeatable)
             if earlier is not None:
                 return earlier
-            if idle_thread is not None:
-                # Before it is required, which locks it less: who deletes it would wait for that, and this for them.
-                await runs.lock_thread(connection, idle_thread)
-            await objects.require(connection, requires)
+            required = requires
+            # It is locked before it is required, which locks it less: who deletes it would wait for that, and this for
+            # them. And what is locked is there.
+            if idle_thread is not None and await runs.lock_thread(connection, idle_thread):
+                required = [each for each in requires if each != Reference("thread", idle_thread)]
+            await objects.require(connection, required)
             added = [*new]
             if idle_thread is not None:
                 await runs.require_idle(connection, idle_thread)
