@@ -204,6 +204,23 @@ def test_what_a_run_does_not_have_is_told_of_by_its_own_kind(ask: Ask) -> None:
     )
 
 
+def test_that_a_thread_is_missing_is_told_before_all_else_that_is_wrong_with_a_run(ask: Ask) -> None:
+    _, run = begun(ask, "!say Yes")
+    bare = ask("POST", "/assistants", b'{"model": "scripted"}', **JSON)[2]["id"]
+    question = {"role": "user", "content": "Hello"}
+    attached = {**question, "attachments": [{"file_id": "file-x", "tools": [{"type": "file_search"}]}]}
+    for body in (
+        {"assistant_id": run["assistant_id"]},
+        {"assistant_id": "asst_x"},
+        {"assistant_id": bare},  # there is nothing to answer
+        {"assistant_id": bare, "model": "none-such"},
+        {"assistant_id": bare, "additional_messages": [question]},
+        {"assistant_id": bare, "additional_messages": [attached]},
+        {"assistant_id": bare, "additional_messages": [question], "stream": True},
+    ):
+        assert refused(ask, "POST", "/threads/thread_x/runs", body) == (404, "No thread found with id 'thread_x'.")
+
+
 def test_outputs_are_taken_for_all_calls_once_or_not_at_all(ask: Ask) -> None:
     path, run = begun(ask, "!call get_weather {}\n!call get_weather {}")
     one, two = (call["id"] for call in run["required_action"]["submit_tool_outputs"]["tool_calls"])

@@ -12,6 +12,7 @@ from tests.store.conftest import Opener
 
 from holdover.store.protocol import (
     Changed,
+    Kind,
     Lease,
     NewObject,
     Reference,
@@ -153,6 +154,41 @@ async def test_messages_and_steps_are_written_with_the_run(store: Store) -> None
     await store.change_run("run_1", to("queued", removed=[Reference("message", "msg_1"), Reference("step", "step_1")]))
     assert await store.get("message", "msg_1", owner="thread_of_run_1") is None
     assert await store.get("step", "step_1", owner="run_1") is None
+
+
+async def test_one_change_adds_replaces_and_removes_and_keeps_the_order_of_what_it_adds(store: Store) -> None:
+    await add_run(store, "run_1")
+
+    def added(*numbers: int) -> list[NewObject]:
+        return [
+            made
+            for n in numbers
+            for made in (
+                NewObject(kind="step", id=f"step_{n}", created_at=1, document=b"s", owner="run_1"),
+                NewObject(
+                    kind="message", id=f"msg_{n}", created_at=1, document=b"m", owner="thread_of_run_1", run_id="run_1"
+                ),
+            )
+        ]
+
+    async def listed(kind: Kind, owner: str) -> dict[str, bytes]:
+        page = await store.page(kind, limit=100, ascending=True, after=None, before=None, owner=owner)
+        return dict(zip(page.ids, page.documents, strict=True))
+
+    await store.change_run("run_1", to("in_progress", added=added(1, 2, 3), lease=Lease("w", 60)))
+    change = to(
+        "requires_action",
+        extra=b"e",
+        removed=[Reference("message", "msg_1"), Reference("step", "step_2")],
+        replaced=[("message", "msg_3", b"M"), ("step", "step_1", b"S"), ("step", "step_gone", b"x")],
+        added=added(5, 4),
+    )
+    await store.change_run("run_1", change)
+    messages, steps = await listed("message", "thread_of_run_1"), await listed("step", "run_1")
+    assert [*messages.items()] == [("msg_2", b"m"), ("msg_3", b"M"), ("msg_5", b"m"), ("msg_4", b"m")]
+    assert [*steps.items()] == [("step_1", b"S"), ("step_3", b"s"), ("step_5", b"s"), ("step_4", b"s")]
+    row = await look(store, "run_1")
+    assert (row.status, row.document, row.extra, row.epoch) == ("requires_action", b"requires_action", b"e", 1)
 
 
 async def test_a_repeated_request_changes_once_and_is_answered_alike(store: Store) -> None:
