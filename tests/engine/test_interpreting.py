@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from holdover import telemetry
 from holdover.engine.files import Received, new_file
 from holdover.engine.interpreting import CodeInterpreter
 from holdover.engine.lifecycle import RunState
@@ -172,3 +173,20 @@ async def test_of_two_files_of_one_name_code_writes_over_one(world: World, over:
 async def test_a_file_that_is_gone_is_told_of(world: World) -> None:
     world.attached = ["file-none"]
     assert await world.execute() == ("[The file file-none could not be put into the sandbox.]\n", {})
+
+
+async def test_a_session_that_cannot_be_ended_is_told_of_and_is_no_concern_of_who_deletes_the_thread(
+    world: World,
+) -> None:
+    told: list[str] = []
+
+    async def forget(thread_id: str) -> None:
+        raise OSError("the sandbox is gone")
+
+    world.forget = forget  # type: ignore[attr-defined]
+    detach = telemetry.attach("sandbox.failure", lambda run_id, error: told.append(f"{run_id}: {error}"))
+    try:
+        await world.interpreter.forget("thread_1")
+    finally:
+        detach()
+    assert told == ["thread_1: the sandbox is gone"]

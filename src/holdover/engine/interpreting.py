@@ -124,8 +124,14 @@ class CodeInterpreter:
                 leaving.add_done_callback(self._leaving.discard)
 
     async def forget(self, thread_id: str) -> None:
-        """End a thread's session, and with it all that is in it."""
-        await self._sessions.forget(thread_id)
+        """End a thread's session, and with it all that is in it.
+
+        The thread is gone already: what the session cannot do is told of, and is no concern of who deleted it.
+        """
+        try:
+            await self._sessions.forget(thread_id)
+        except Exception as error:
+            telemetry.emit("sandbox.failure", run_id=thread_id, error=error)
 
     async def close(self) -> None:
         """Wait until nothing is being stopped any more."""
