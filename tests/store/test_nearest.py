@@ -16,7 +16,7 @@ from tests import postgres
 from tests.store.objects import add
 from tests.store.test_chunks import carry_out
 
-from holdover.store.postgres import PostgresStore, nearest
+from holdover.store.postgres import PostgresStore, inspect, nearest
 from holdover.store.protocol import NewChunk, NewIndexedFile
 from holdover.tools.file_search.protocol import Ranking
 from holdover.tools.file_search.search import HybridSearcher
@@ -253,12 +253,14 @@ async def test_without_the_extension_everything_is_compared(made: Any, monkeypat
         [hit] = await HybridSearcher(store, Fixed(made)).search(["vs_one"], ["7"], limit=1, ranking=Ranking())
         assert hit.text == "chunk 7"
         await store.close()
+        assert "there is no pgvector" in await asyncio.to_thread(inspect, url)
         # An administrator allows it later.
         await inside.execute("CREATE EXTENSION vector")
         store = await PostgresStore.open(url)
         assert await store.place_chunks(100) == CHUNKS
         assert len(await store.nearest(made[0].tolist(), limit=5, indexed=await indexings(store))) == 5
         await store.close()
+        assert "are found by an index" in await asyncio.to_thread(inspect, url)
     finally:
         await inside.close()
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

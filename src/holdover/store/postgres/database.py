@@ -251,13 +251,16 @@ async def _inspect(url: str) -> str:
         connection = await connect(url)
         try:
             version = await _checked_version(connection, newest)
+            is_indexed = await nearest.is_prepared(connection)
         finally:
             await connection.close()
     if version == 0:
         return "PostgreSQL answers. Holdover's tables are not there yet; the service makes them when it starts."
     if version < newest:
         return f"PostgreSQL answers. The tables are of an older release (schema {version}); the service updates them."
-    return f"PostgreSQL can be used (schema {version})."
+    large = f"Vector stores of more than {nearest.SCANNED_CHUNKS:,} chunks"
+    looked = "found by an index" if is_indexed else "compared whole: there is no pgvector (0.8 or newer)"
+    return f"PostgreSQL can be used (schema {version}). {large} are {looked}."
 
 
 async def _checked_version(connection: Connection, newest: int) -> int:

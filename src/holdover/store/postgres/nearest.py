@@ -56,6 +56,11 @@ async def prepare(connection: Connection) -> str | None:
     return _settings(schema)
 
 
+async def is_prepared(connection: Connection) -> bool:
+    """Whether the extension is there."""
+    return await fetch_value(connection, EXTENSION) is not None
+
+
 def _settings(schema: str) -> str:
     """Return what is set for a transaction. The extension may be in a schema that is not looked in otherwise."""
     path = "'" + ', "{}"'.format(schema.replace('"', '""')).replace("'", "''") + "'"
