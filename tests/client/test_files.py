@@ -57,7 +57,7 @@ def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing_behind(client: An
     assert [each.name for each in folder.parent.iterdir() if each.is_file()] == []
 
 
-@pytest.mark.parametrize("interval_s", [0, -1])
+@pytest.mark.parametrize("interval_s", [0, -1, "x", float("inf")])
 def test_an_interval_between_questions_is_above_zero(face: Face, interval_s: float) -> None:
     script = Scripted()
     with pytest.raises(holdover.BadRequestError, match="above 0") as caught:

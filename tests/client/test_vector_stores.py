@@ -62,7 +62,7 @@ def test_pauses_are_as_long_as_they_are_asked_to_be_and_never_none(face: Face) -
     client = face.client(Scripted(*(answer(store(left)) for left in (1, 1, 0))))
     client.wait_for_vector_store("vs_1", poll_interval_s=3)
     assert client.pauses == [3, 3]
-    for interval in (0, -1):
+    for interval in (0, -1, "1"):
         with pytest.raises(holdover.BadRequestError, match="above 0"):
             face.client(Scripted()).wait_for_vector_store("vs_1", poll_interval_s=interval)
 

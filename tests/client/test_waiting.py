@@ -84,7 +84,7 @@ def test_the_caller_says_it_better(face: Face, ask: Callable[..., Any]) -> None:
 
 
 @each_way
-@pytest.mark.parametrize("interval_s", [0, -1, float("nan")])
+@pytest.mark.parametrize("interval_s", [0, -1, float("nan"), float("inf"), "x", []])
 def test_an_interval_is_above_zero(face: Face, ask: Callable[..., Any], interval_s: float) -> None:
     script = Scripted()
     with pytest.raises(holdover.BadRequestError, match="poll_interval_s") as caught:

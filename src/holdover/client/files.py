@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
-from holdover.errors import BadRequestError
 from holdover.wire.files import FileDeleted, FileObject
 from holdover.wire.pages import ListPage
 
@@ -216,10 +215,10 @@ def _list(options: Mapping[str, Any]) -> Call[ListPage[FileObject]]:
 
 
 def _wait(target: Target, file_id: str, options: Mapping[str, Any]) -> Flow[FileObject]:
-    rest = dict(options)
-    pause_s = rest.pop("poll_interval_s", None)
-    if pause_s is not None and not pause_s > 0:
-        raise BadRequestError("poll_interval_s is a number of seconds above 0.", param="poll_interval_s")
+    from .polling import checked_pause
+
+    pause_s = checked_pause(options)
+    rest = {name: value for name, value in options.items() if name != "poll_interval_s"}
     asked = call("retrieve_file", file_id, reply=FileObject, options=rest)
     while (file := (yield from exchange(target, asked))).status in UNDER_WAY:
         yield Pause(pause_s or POLL_INTERVAL_S)

@@ -54,7 +54,7 @@ def wait_for_run(
 
 def wait_for_vector_store(target: Target, vector_store_id: str, options: Mapping[str, Any]) -> Flow[VectorStore]:
     """Wait until no file of a vector store is being indexed any more."""
-    pause_s = _checked_pause(options)
+    pause_s = checked_pause(options)
     on_progress = options.get("on_progress")
     sent = {name: value for name, value in options.items() if name not in OF_WAITING_FOR_FILES}
     growing_s = FIRST_PAUSE_S
@@ -68,11 +68,18 @@ def wait_for_vector_store(target: Target, vector_store_id: str, options: Mapping
         growing_s = min(growing_s * GROWTH, LONGEST_PAUSE_S)
 
 
-def _checked_pause(options: Mapping[str, Any]) -> float | None:
-    pause_s: float | None = options.get("poll_interval_s")
-    if pause_s is not None and not pause_s > 0:
+def checked_pause(options: Mapping[str, Any]) -> float | None:
+    """Return the pause between two questions that a caller asks for, in seconds.
+
+    Raises:
+        BadRequestError: It is none.
+    """
+    pause_s: Any = options.get("poll_interval_s")
+    if pause_s is None:
+        return None
+    if not isinstance(pause_s, int | float) or not 0 < pause_s < float("inf"):
         raise BadRequestError("poll_interval_s is a number of seconds above 0.", param="poll_interval_s")
-    return pause_s
+    return float(pause_s)
 
 
 def _sent(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def _sent(options: Mapping[str, Any]) -> dict[str, Any]:
 class _Waiting:
     def __init__(self, target: Target, options: Mapping[str, Any], *, can_await: bool) -> None:
         self._target = target
-        self._pause_s = _checked_pause(options)
+        self._pause_s = checked_pause(options)
         of_functions = {name: options[name] for name in OF_FUNCTIONS & options.keys()}
         self._answering = Answering(**of_functions, can_await=can_await)
         self.calls = RunCalls(options)
