@@ -159,7 +159,7 @@ async def test_a_commit_whose_word_is_lost_is_not_made_twice(world: World, monke
         changed = await change_run(run_id, change, **options)
         if changed is None or changed.change is None or changed.change.lease not in (None, "keep"):
             return changed
-        written = (changed.change.status, changed.epoch)
+        written = (changed.change.status, changed.after.epoch)
         if written not in lost:
             lost.append(written)
             raise InternalServerError("The reply was lost.")

@@ -449,6 +449,82 @@ async def test_what_was_lost_while_it_was_committed_is_not_written_twice(
     assert await stores[0].get("thread", "thread_a") is None
 
 
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_run_that_is_known_is_changed_in_one_statement(
+    stores: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    store = stores[0]
+    await add_run(store, "run_a")
+    given = await store.change_run("run_a", drive("w", extra=b"e"))
+    assert given is not None
+    asked: list[str] = []
+    fetch_value, execute = asyncpg.Connection.fetchval, asyncpg.Connection.execute
+    for name, ask in (("fetchval", fetch_value), ("execute", execute)):
+
+        async def noted(connection: Any, statement: str, *arguments: Any, ask: Any = ask) -> Any:
+            asked.append(statement)
+            return await ask(connection, statement, *arguments)
+
+        monkeypatch.setattr(asyncpg.Connection, name, noted)
+
+    def change(row: RunRow) -> RunChange:
+        steps = [new(f"step_{n}", kind="step", owner="run_a") for n in range(1)]
+        return RunChange(status="completed", document=b"done", expires_at=None, added=steps)
+
+    await store.change_run("run_a", change, known=given.after, durable=durable)
+    assert len(asked) == 1
+    assert await stores[1].get("step", "step_0", owner="run_a") is not None
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_what_need_not_be_flushed_says_so_for_its_own_transaction(
+    stores: tuple[PostgresStore, PostgresStore], durable: bool
+) -> None:
+    await add_run(stores[0], "run_a")
+    given = await stores[0].change_run("run_a", drive("w"))
+    assert given is not None
+    made = RunChange(status="completed", document=b"done", expires_at=None)
+
+    async def work(connection: Any) -> tuple[str, str]:
+        async with database.transaction(connection):
+            assert await runs.write_known(connection, given.after, made, durable=durable)
+            inside = await connection.fetchval("SHOW synchronous_commit")
+        return inside, await connection.fetchval("SHOW synchronous_commit")
+
+    assert await stores[0]._database.read(work) == ("on" if durable else "off", "on")
+
+
+async def test_a_statement_that_is_lost_is_not_asked_again(
+    url: str, stores: tuple[PostgresStore, PostgresStore]
+) -> None:
+    await add_run(stores[0], "run_a")
+    given = await stores[0].change_run("run_a", drive("w"))
+    assert given is not None
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER lost AFTER UPDATE ON runs
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose();
+        """
+    )
+    made = 0
+
+    def change(row: RunRow) -> RunChange:
+        nonlocal made
+        made += 1
+        return RunChange(status="completed", document=b"done", expires_at=None)
+
+    with pytest.raises(InternalServerError, match="The database refused"):
+        await stores[0].change_run("run_a", change, known=given.after)
+    assert made == 1
+    await connection.execute("DROP TRIGGER lost ON runs")
+    await connection.close()
+    assert await stores[0].change_run("run_a", change, known=given.after) is not None
+    assert await stores[1].get("run", "run_a", owner="thread_of_run_a") == b"done"
+
+
 async def test_a_process_that_is_frozen_in_a_transaction_holds_up_others_for_a_while_only(
     stores: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.store.conftest import Opener
 
@@ -101,7 +102,7 @@ async def test_a_lease_counts_the_epoch_up_is_kept_and_let_go(store: Store) -> N
     await add_run(store, "run_1")
     given = await store.change_run("run_1", to("in_progress", lease=Lease("w1", 60)))
     assert given is not None
-    assert given.epoch == 1
+    assert given.after.epoch == 1
     row = await look(store, "run_1")
     assert (row.epoch, row.worker) == (1, "w1")
     assert row.lease_until is not None
@@ -191,6 +192,121 @@ async def test_one_change_adds_replaces_and_removes_and_keeps_the_order_of_what_
     assert (row.status, row.document, row.extra, row.epoch) == ("requires_action", b"requires_action", b"e", 1)
 
 
+async def driven(store: Store) -> RunRow:
+    """Return a run in progress, as its driver knows it."""
+    await add_run(store, "run_1")
+    given = await store.change_run("run_1", to("in_progress", lease=Lease("w", 60), extra=b"e"))
+    assert given is not None
+    return given.after
+
+
+def beside(number: int) -> list[NewObject]:
+    """Return what is written beside a run: a step."""
+    return [NewObject(kind="step", id=f"step_{number}", created_at=1, document=b"s", owner="run_1")]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_run_that_is_known_is_changed_as_one_that_is_read(store: Store, durable: bool) -> None:
+    known = await driven(store)
+    change = to("in_progress", lease="keep", extra=b"E", added=beside(1), expires_at=LATER + 1)
+    done = await store.change_run("run_1", change, known=known, durable=durable)
+    assert done is not None
+    row = await look(store, "run_1")
+    assert msgspec.structs.replace(done.after, now=0, lease_until=0) == msgspec.structs.replace(
+        row, now=0, lease_until=0
+    )
+    assert (row.status, row.document, row.extra, row.expires_at) == ("in_progress", b"in_progress", b"E", LATER + 1)
+    assert row.lease_until == known.lease_until
+    assert done.row.now == pytest.approx(row.now, abs=5)
+    ended = to("completed", replaced=[("step", "step_1", b"S")], expires_at=None, attempts=3)
+    await store.change_run("run_1", ended, known=done.after, durable=durable)
+    row = await look(store, "run_1")
+    assert (row.status, row.lease_until, row.expires_at, row.attempts) == ("completed", None, None, 3)
+    assert await store.get("step", "step_1", owner="run_1") == b"S"
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"status": "cancelling", "lease": "keep"},
+        {"document": b"modified", "lease": "keep"},
+        {"extra": b"other", "lease": "keep"},
+        {"lease": Lease("w", 60)},
+        {"lease": Lease("another", 60)},
+        {"lease": None},
+    ],
+    ids=["status", "document", "extra", "epoch", "worker", "lease"],
+)
+async def test_a_run_that_is_not_as_it_is_believed_to_be_is_read(store: Store, otherwise: dict[str, Any]) -> None:
+    known = await driven(store)
+    now = {"status": "in_progress", "document": b"in_progress", "expires_at": LATER, "extra": b"e", **otherwise}
+    await store.change_run("run_1", lambda row: RunChange(**now))
+    seen: list[RunRow] = []
+
+    def change(row: RunRow) -> RunChange:
+        seen.append(row)
+        return RunChange(
+            status="failed", document=row.document + b"!", expires_at=None, extra=row.extra, added=beside(len(seen))
+        )
+
+    done = await store.change_run("run_1", change, known=known)
+    assert done is not None
+    assert done.row == seen[-1]
+    assert (seen[-1].status, seen[-1].document, seen[-1].extra) == (now["status"], now["document"], now["extra"])
+    row = await look(store, "run_1")
+    assert (row.status, row.document, row.extra) == ("failed", now["document"] + b"!", now["extra"])
+    steps = await store.page("step", limit=9, ascending=True, after=None, before=None, owner="run_1")
+    assert list(steps.ids) == [f"step_{len(seen)}"]
+
+
+async def test_what_is_made_of_a_belief_is_not_written_where_the_run_says_no(store: Store) -> None:
+    known = await driven(store)
+    await store.change_run("run_1", lambda row: RunChange(status="queued", document=b"{}", expires_at=LATER))
+
+    def change(row: RunRow) -> RunChange:
+        if row.status != "in_progress":
+            raise LookupError(row.status)
+        return RunChange(status="completed", document=b"done", expires_at=None, added=beside(1))
+
+    with pytest.raises(LookupError, match="queued"):
+        await store.change_run("run_1", change, known=known)
+    assert (await look(store, "run_1")).status == "queued"
+    assert await store.get("step", "step_1", owner="run_1") is None
+
+
+@pytest.mark.parametrize("status", ["in_progress", "cancelling"])
+async def test_what_says_no_to_a_belief_is_asked_about_the_run_itself(store: Store, status: str) -> None:
+    known = await driven(store)
+    await store.change_run("run_1", to(status, lease="keep"))
+
+    def change(row: RunRow) -> RunChange | None:
+        if row.status != "cancelling":
+            raise LookupError(row.status)
+        return RunChange(status="cancelled", document=b"{}", expires_at=None)
+
+    if status == "in_progress":
+        with pytest.raises(LookupError):
+            await store.change_run("run_1", change, known=known)
+    else:
+        assert await store.change_run("run_1", change, known=known) is not None
+        assert (await look(store, "run_1")).status == "cancelled"
+
+
+async def test_a_lease_that_is_renewed_meanwhile_stays_renewed(store: Store) -> None:
+    known = await driven(store)
+    await store.renew_leases("w", {"run_1": known.epoch}, 1000)
+    await store.change_run("run_1", to("in_progress", lease="keep"), known=known)
+    row = await look(store, "run_1")
+    assert row.lease_until is not None
+    assert row.lease_until - row.now > 900
+
+
+async def test_a_run_that_is_gone_is_not_known_any_more(store: Store) -> None:
+    known = await driven(store)
+    await store.delete("thread", "thread_of_run_1")
+    assert await store.change_run("run_1", to("completed", added=beside(1)), known=known) is None
+
+
 async def test_a_repeated_request_changes_once_and_is_answered_alike(store: Store) -> None:
     await add_run(store, "run_1")
     request = Repeatable(operation="submit run_1", key="k", fingerprint=b"f", now=int(store.now()))
@@ -208,7 +324,7 @@ async def test_the_oldest_waiting_runs_are_claimed_and_no_others(store: Store) -
     await add_run(store, "run_over", expires_at=1.0)
     await add_run(store, "run_driven", status="in_progress")
     claimed = await store.claim_runs(2, to("in_progress", lease=Lease("w1", 60)))
-    assert [(each.row.id, each.epoch) for each in claimed] == [("run_a", 1), ("run_b", 1)]
+    assert [(each.row.id, each.after.epoch) for each in claimed] == [("run_a", 1), ("run_b", 1)]
     claimed = await store.claim_runs(9, to("in_progress", lease=Lease("w1", 60)))
     assert [each.row.id for each in claimed] == ["run_c"]
     assert await store.claim_runs(9, to("in_progress", lease=Lease("w1", 60))) == []

@@ -89,31 +89,30 @@ class Driver:
     """Drives one run.
 
     Args:
-        row: The run's row, as it was found when the run was given to this driver.
-        epoch: The epoch that it was given with.
-        run: The run as it was stored then: in progress.
+        row: The run's row as it is stored: the lease on it was given to this driver.
+        run: The run that it is the row of: in progress.
     """
 
-    def __init__(self, work: Work, row: RunRow, epoch: int, run: Run) -> None:
+    def __init__(self, work: Work, row: RunRow, run: Run) -> None:
         self._work = work
         self._store = work.store
         self._thread_id = row.thread_id
+        self._row = row
         self._row_now = row.now
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._run = run
         self._state = state_of(row.extra)
-        self._extra = row.extra
         self._answer: Answer | None = None
         self._finished: list[RunStep] = []
         self._draft = Draft()
         self._channel: Channel = work.broadcast.open(row.id)
-        self._channel.follow(epoch)
+        self._channel.follow(row.epoch)
         self._is_waiting = False
         self._interruption: Interruption | None = None
         self._task: asyncio.Task[None] | None = None
         self.run_id = row.id
-        self.epoch = epoch
+        self.epoch = row.epoch
 
     @property
     def given_at(self) -> float:
@@ -519,7 +518,8 @@ class Driver:
             InternalServerError: The database did not answer for so long that the lease is over.
         """
         made: RunChange | None = None
-        left = self._extra
+        known: RunRow | None = self._row
+        extra = left = self._row.extra
 
         def change(row: RunRow) -> RunChange | None:
             nonlocal made, left
@@ -527,18 +527,21 @@ class Driver:
                 raise Interrupted("lost")
             if made is not None and (row.status, row.document, row.extra) == (made.status, made.document, left):
                 return None  # it was written, only the database's word of it was lost
-            if row.lease_until is None or row.extra != self._extra or self._interruption == "lost":
+            if row.lease_until is None or row.extra != extra or self._interruption == "lost":
                 raise Interrupted("lost")
             if row.status not in expected:
                 raise Interrupted("cancel" if row.status == "cancelling" else "lost")
             made = self._draft.with_change(make(row))
-            left = self._extra if made.extra is None else made.extra
+            left = extra if made.extra is None else made.extra
             return made
 
         for pause in (*WRITE_PAUSES_S, None):
             try:
-                changed: Changed | None = await self._store.change_run(self.run_id, change, durable=durable)
+                changed: Changed | None = await self._store.change_run(
+                    self.run_id, change, durable=durable, known=known
+                )
             except InternalServerError:
+                known = None  # perhaps it was written: the row tells
                 if pause is None:
                     raise
                 await self._work.sleep(pause)
@@ -546,7 +549,7 @@ class Driver:
             if changed is None:
                 raise Interrupted("deleted")
             assert made is not None
-            self._extra = left
+            self._row = changed.after
             frames, count = self._draft.take_frames()
             if count:
                 self._publish(frames, count)

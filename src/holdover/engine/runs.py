@@ -267,11 +267,11 @@ class RunOperations(ThreadOperations, RunAttaching):
                 epoch=0,
                 attempts=0,
                 worker=lease.worker,
-                lease_until=None,
+                lease_until=run.created_at + lease.seconds,
                 expires_at=expires_at,
                 now=float(run.created_at),
             )
-            self._worker.drive(row, 0, begun)
+            self._worker.drive(row, begun)
         else:
             self._broadcast.forget(run.id)  # this process ends: another drives it
         return reply if listener is None else EventStream(listener)
@@ -436,8 +436,7 @@ class RunOperations(ThreadOperations, RunAttaching):
         told = completed if shows_found else without_passages(completed)
         channel.publish(step_frame(told, queued) + run_frame(queued), 2)
         if lease is not None:
-            row = msgspec.structs.replace(changed.row, extra=changed.change.extra)
-            self._worker.drive(row, changed.epoch, begun)
+            self._worker.drive(changed.after, begun)
         else:
             self._broadcast.forget(run_id)  # this process ends
         return changed.reply if listener is None else EventStream(listener, after_id=after_id)

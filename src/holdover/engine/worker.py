@@ -112,10 +112,10 @@ class Worker:
             return None
         return Lease(self.name, self.lease_s)
 
-    def drive(self, row: RunRow, epoch: int, run: Run) -> None:
-        """Drive a run in progress that this worker holds the lease of."""
+    def drive(self, row: RunRow, run: Run) -> None:
+        """Drive a run in progress that this worker holds the lease of; ``row`` is its row as it is stored now."""
         self.interrupt(row.id, "lost")  # a driver that is still here has lost it, whatever it believes
-        driver = Driver(self._work, row, epoch, run)
+        driver = Driver(self._work, row, run)
         self._drivers[driver.run_id] = driver
         self._idle.clear()
         task = asyncio.create_task(driver.drive())
@@ -182,7 +182,7 @@ class Worker:
 
     def _take(self, claimed: Changed) -> None:
         if claimed.change is not None:
-            self.drive(claimed.row, claimed.epoch, decode_run(claimed.change.document))
+            self.drive(claimed.after, decode_run(claimed.change.document))
 
     # --------------------------------------------------------------------------------------- signs of life
 

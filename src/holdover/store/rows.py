@@ -8,7 +8,6 @@ from typing import Any, Literal
 from .protocol import (
     Changed,
     Index,
-    Lease,
     NewObject,
     NoIndex,
     Relabelled,
@@ -19,8 +18,12 @@ from .protocol import (
     StoreFileRow,
     StoreFiles,
     Tally,
+    lease_columns,
     reused_key,
 )
+
+#: What a change may alter of a run's row, and what it is found by.
+RUN_COLUMNS = ("id", "status", "document", "extra", "expires_at", "epoch", "attempts", "worker", "lease_until")
 
 #: How rows of files in vector stores are meant: one file, or some of `StoreFiles`.
 StoreFileCase = Literal["file"] | StoreFiles
@@ -34,14 +37,8 @@ def columns_of(new: NewObject, *names: str) -> dict[str, Any]:
 
 def run_columns(row: RunRow, change: RunChange) -> dict[str, Any]:
     """Return a run's new columns."""
-    return {
-        "id": row.id,
-        "status": change.status,
-        "document": change.document,
-        "extra": row.extra if change.extra is None else change.extra,
-        "expires_at": change.expires_at,
-        **_lease_columns(row, change),
-    }
+    after = change.applied_to(row)
+    return {name: getattr(after, name) for name in RUN_COLUMNS}
 
 
 def store_file_columns(row: StoreFileRow, change: StoreFileChange) -> dict[str, Any]:
@@ -61,18 +58,8 @@ def store_file_columns(row: StoreFileRow, change: StoreFileChange) -> dict[str, 
         "usage_bytes": usage_bytes,
         "embedder": embedder,
         "chunking": chunking,
-        **_lease_columns(row, change),
+        **lease_columns(row, change),
     }
-
-
-def _lease_columns(row: RunRow | StoreFileRow, change: RunChange | StoreFileChange) -> dict[str, Any]:
-    epoch, worker, until = row.epoch, row.worker, row.lease_until
-    if isinstance(change.lease, Lease):
-        epoch, worker, until = epoch + 1, change.lease.worker, row.now + change.lease.seconds
-    elif change.lease is None:
-        until = None
-    attempts = row.attempts if change.attempts is None else change.attempts
-    return {"epoch": epoch, "attempts": attempts, "worker": worker, "lease_until": until}
 
 
 def changed(row: RunRow, change: RunChange | None) -> Changed:

@@ -112,20 +112,33 @@ class Database:
 
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
         """Carry out ``work`` in a transaction; return when it is durable, or at least written where it need not be."""
+
+        async def within(connection: Connection) -> T:
+            async with transaction(connection, BEGIN if durable else BEGIN_UNFLUSHED):
+                return await work(connection)
+
+        return await self._finish(within, durable)
+
+    async def write_at_once(self, work: Work[T], *, durable: bool) -> T:
+        """Carry out ``work``, which is one statement, without a transaction around it. See `write`."""
+
+        async def within(connection: Connection) -> T:
+            with _certain(connection):
+                return await work(connection)
+
+        return await self._finish(within, durable)
+
+    async def _finish(self, work: Work[T], durable: bool) -> T:
+        """Carry out ``work``. A caller that goes away takes nothing with it: its write is carried out all the same."""
         self._check_open()
-        # A caller that goes away takes nothing with it: its write is carried out all the same.
         task = asyncio.create_task(self._carry_out(work, durable))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
     async def _carry_out(self, work: Work[T], durable: bool) -> T:
-        async def within(connection: Connection) -> T:
-            async with transaction(connection, BEGIN if durable else BEGIN_UNFLUSHED):
-                return await work(connection)
-
         began = time.perf_counter()
-        result = await self._attempt(within)
+        result = await self._attempt(work)
         if durable:
             telemetry.emit("store.commit", jobs=1, seconds=time.perf_counter() - began)
         return result
@@ -205,10 +218,16 @@ async def transaction(connection: Connection, begin: str = BEGIN) -> AsyncIterat
         with contextlib.suppress(*FAILURES):
             await connection.execute("ROLLBACK")
         raise
-    try:
+    with _certain(connection, FAILURES):
         await connection.execute("COMMIT")
-    except FAILURES as error:
-        # Perhaps it was carried out. So it is not tried again here: whoever asked can look.
+
+
+@contextlib.contextmanager
+def _certain(connection: Connection, failures: Any = LOSSES) -> Iterator[None]:
+    """Try nothing again that fails so: perhaps it was carried out, and whoever asked for it can look."""
+    try:
+        yield
+    except failures as error:
         _give_up(connection)
         raise _translate(error) from error
 

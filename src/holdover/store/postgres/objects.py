@@ -52,10 +52,16 @@ EXISTS = _for_each_kind("exists")
 EXIST = _for_each_kind("exist")
 CURSOR = _for_each_kind("cursor")
 SETTLE = {kind: _query("settle", kind) for kind in KINDS if kind not in OWNERS}
-INSERT = {kind: _query("insert_owned" if kind in OWNERS else "insert", kind) for kind in KINDS}
-REPLACE = _for_each_kind("replace")
+INSERT = {
+    kind: _query("insert_owned", kind, written=False) if kind in OWNERS else _query("insert", kind) for kind in KINDS
+}
+REPLACE = _for_each_kind("replace", written=False)
 DELETE = _for_each_kind("delete")
-REMOVE = _for_each_kind("remove")
+REMOVE = _for_each_kind("remove", written=False)
+#: The same, if the run is written that they belong to.
+INSERT_WRITTEN = {kind: _query("insert_owned", kind, written=True) for kind in OWNERS}
+REPLACE_WRITTEN = _for_each_kind("replace", written=True)
+REMOVE_WRITTEN = _for_each_kind("remove", written=True)
 LABEL = _query("label")
 UNLABEL = _query("unlabel")
 USE_FILES = _for_file_users("use_files")

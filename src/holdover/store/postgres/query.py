@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -54,22 +54,27 @@ async def write_together(connection: Connection, writes: Sequence[Write]) -> Non
 
     They are carried out in no certain order, and none sees what another does.
     """
-    statement = _joined(tuple(query.sql for query, _ in writes))
-    await connection.fetchval(statement, *(each for query, given in writes for each in query.arguments(given)))
+    await fetch_together(connection, {f"part{place}": each for place, each in enumerate(writes)}, "SELECT 1")
+
+
+async def fetch_together(connection: Connection, parts: Mapping[str, Write], last: str) -> Any:
+    """Carry out statements as one, and return the first column of ``last``, which may refer to them by their names."""
+    statement = _joined(tuple((name, query.sql) for name, (query, _) in parts.items()), last)
+    arguments = (each for query, given in parts.values() for each in query.arguments(given))
+    return await connection.fetchval(statement, *arguments)
 
 
 @lru_cache(100)
-def _joined(statements: tuple[str, ...]) -> str:
-    *parts, last = _numbered_on(statements)
-    named = ",\n".join(f"part{place} AS (\n{part}\n)" for place, part in enumerate(parts))
-    return f"WITH {named}\n{last}" if parts else last
-
-
-def _numbered_on(statements: Sequence[str]) -> list[str]:
-    """Return statements whose parameters have numbers of their own each."""
-    numbered = []
+def _joined(parts: tuple[tuple[str, str], ...], last: str) -> str:
+    """Return one statement of several; the parameters of each keep their order, and have numbers of their own."""
+    named = []
     before = 0
-    for each in statements:
-        numbered.append(_NUMBER.sub(lambda match, before=before: f"${int(match[1]) + before}", each))  # type: ignore[misc]
-        before += max((int(number) for number in _NUMBER.findall(each)), default=0)
-    return numbered
+    for name, sql in parts:
+        numbers = {int(number) for number in _NUMBER.findall(sql)}
+        named.append(f"{name} AS (\n{_NUMBER.sub(_raised_by(before), sql)}\n)")
+        before += len(numbers)
+    return f"WITH {', '.join(named)}\n{last}"
+
+
+def _raised_by(count: int) -> Callable[[re.Match[str]], str]:
+    return lambda number: f"${int(number[1]) + count}"

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..protocol import Changed, NewObject, RunChange, RunRow, ThreadBusy
+from ..protocol import Changed, Lease, NewObject, RunChange, RunRow, ThreadBusy
 from ..rows import changed, columns_of, hint_of, run_columns
 from ..statements import load_statements
 from . import objects
 from .database import Clock
 from .hints import notify
-from .query import Connection, Query, Write, fetch_rows, fetch_value, write_together
+from .query import Connection, Query, Write, fetch_rows, fetch_together, fetch_value, write_together
 
 Make = Callable[[RunRow], RunChange | None]
 
@@ -21,6 +21,8 @@ _statements = load_statements("postgres", "runs.sql")
 INSERT = Query(_statements["insert_run"])
 RUN = Query(_statements["run"])
 WRITE = Query(_statements["write_run"])
+WRITE_KNOWN = Query(_statements["write_known"])
+UNFLUSHED = Query(_statements["unflushed"])
 ACTIVE_RUN = Query(_statements["active_run"])
 LOCK_THREAD = Query(_statements["lock_thread"])
 LOCK_ACTIVE_RUN = Query(_statements["lock_active_run"])
@@ -28,6 +30,9 @@ IS_CLAIMABLE = Query(_statements["is_claimable"])
 CLAIM = Query(_statements["claim"])
 DUE = Query(_statements["due"])
 RENEW = Query(_statements["renew"])
+#: How messages and steps are removed, replaced and added.
+ALWAYS = objects.REMOVE, objects.REPLACE, objects.INSERT
+IF_WRITTEN = objects.REMOVE_WRITTEN, objects.REPLACE_WRITTEN, objects.INSERT_WRITTEN
 
 
 async def insert(connection: Connection, each: NewObject) -> None:
@@ -52,30 +57,53 @@ async def change(connection: Connection, row: RunRow, make: Make) -> Changed:
     made = make(row)
     done = changed(row, made)
     if made is not None:
-        for writes in _writes(row, made):
-            await write_together(connection, writes)
+        beside, behind = _beside(made, if_written=False)
+        await write_together(connection, [(WRITE, run_columns(row, made)), *beside])
+        for each in behind:
+            await write_together(connection, [each])
         hint = hint_of(done)
         if hint is not None:
             await notify(connection, hint, row.id)
     return done
 
 
-def _writes(row: RunRow, made: RunChange) -> list[list[Write]]:
-    """Return what is to be written for a change: what may be written together, and what after that."""
+async def write_known(connection: Connection, row: RunRow, made: RunChange, *, durable: bool) -> bool:
+    """Write a change that was made of a run as it is believed to be, if it is so; return whether it was.
+
+    It is one statement, and a transaction of its own.
+    """
+    beside, behind = _beside(made, if_written=True)
+    assert not behind
+    known = {"known_status": row.status, "known_document": row.document, "known_extra": row.extra}
+    after = {**run_columns(row, made), "epoch": row.epoch, "worker": row.worker, "keeps_lease": made.lease == "keep"}
+    parts: dict[str, Write] = {} if durable else {"unflushed": (UNFLUSHED, {})}
+    parts |= {"written": (WRITE_KNOWN, {**known, **after})}
+    parts |= {f"part{place}": each for place, each in enumerate(beside)}
+    count = "SELECT count(*) FROM written"
+    return bool(await fetch_together(connection, parts, count if durable else f"{count}, unflushed"))
+
+
+def is_written_at_once(done: Changed) -> bool:
+    """Whether a change can be written with `write_known`."""
+    change = done.change
+    if change is None or isinstance(change.lease, Lease) or hint_of(done) is not None:
+        return False
+    return not _beside(change, if_written=True)[1]
+
+
+def _beside(made: RunChange, *, if_written: bool) -> tuple[list[Write], list[Write]]:
+    """Return what is to be written beside a run: what may be in one statement, and what in one after the other."""
+    remove, replace, insert = IF_WRITTEN if if_written else ALWAYS
     together: list[Write] = [
-        *((objects.REMOVE[each.kind], {"id": each.id}) for each in made.removed),
-        *((objects.REPLACE[kind], {"id": identifier, "document": new}) for kind, identifier, new in made.replaced),
+        *((remove[each.kind], {"id": each.id}) for each in made.removed),
+        *((replace[kind], {"id": identifier, "document": new}) for kind, identifier, new in made.replaced),
     ]
-    others: list[list[Write]] = []
+    behind: list[Write] = []
     kinds = set()
-    for each in made.added:
-        write = objects.INSERT[each.kind], columns_of(each, "run_id", "extra")
-        if each.kind in kinds:  # their order is that of their list
-            others.append([write])
-        else:
-            kinds.add(each.kind)
-            together.append(write)
-    return [[*together, (WRITE, run_columns(row, made))], *others]
+    for each in made.added:  # those of one kind keep their order
+        (behind if each.kind in kinds else together).append((insert[each.kind], columns_of(each, "run_id", "extra")))
+        kinds.add(each.kind)
+    return together, behind
 
 
 async def is_claimable(connection: Connection) -> bool:

@@ -9,6 +9,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+import msgspec
+
+from .. import rows
 from ..protocol import (
     Changed,
     ChangedStoreFile,
@@ -245,7 +248,11 @@ class PostgresStore:
         thread_id: str | None = None,
         durable: bool = True,
         repeatable: Repeatable | None = None,
+        known: RunRow | None = None,
     ) -> Changed | None:
+        if known is not None and (done := await self._change_known(known, change, durable=durable)) is not None:
+            return done
+
         async def work(connection: Connection) -> Changed | None:
             row = await runs.find(connection, run_id, self._database.clock)
             if row is None or (thread_id is not None and row.thread_id != thread_id):
@@ -259,6 +266,24 @@ class PostgresStore:
             return changed
 
         return await self._database.write(work, durable=durable)
+
+    async def _change_known(
+        self, known: RunRow, change: Callable[[RunRow], RunChange | None], *, durable: bool
+    ) -> Changed | None:
+        """Change a run without reading it; ``None`` if it must be read: it is not so, or the change is not plain."""
+        row = msgspec.structs.replace(known, now=self._database.clock.now())
+        try:
+            made = change(row)
+        except Exception:  # of a run that is perhaps another by now
+            return None
+        done = rows.changed(row, made)
+        if made is None or not runs.is_written_at_once(done):
+            return None
+
+        async def work(connection: Connection) -> bool:
+            return await runs.write_known(connection, row, made, durable=durable)
+
+        return done if await self._database.write_at_once(work, durable=durable) else None
 
     async def claim_runs(self, limit: int, change: Callable[[RunRow], RunChange | None]) -> Sequence[Changed]:
         if not await self._database.read(runs.is_claimable):

@@ -27,6 +27,7 @@ from .objects import (
     ThreadChange,
     TooLate,
     UnknownCursor,
+    lease_columns,
 )
 from .replies import REPLY_LIFETIME_S, Repeatable, reused_key
 from .runs import ACTIVE, DRIVEN, Changed, RunChange, RunRow
@@ -56,6 +57,7 @@ __all__ = [
     "StoreFileColumns",
     "RunColumns",
     "Lease",
+    "lease_columns",
     "Reference",
     "Page",
     "MissingReference",

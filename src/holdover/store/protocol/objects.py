@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -113,6 +113,17 @@ class Lease(msgspec.Struct, frozen=True):
 
     worker: str
     seconds: float
+
+
+def lease_columns(row: Any, change: Any) -> dict[str, Any]:
+    """Return what a change makes of a row's lease: its ``epoch``, ``attempts``, ``worker`` and ``lease_until``."""
+    epoch, worker, until = row.epoch, row.worker, row.lease_until
+    if isinstance(change.lease, Lease):
+        epoch, worker, until = epoch + 1, change.lease.worker, row.now + change.lease.seconds
+    elif change.lease is None:
+        until = None
+    attempts = row.attempts if change.attempts is None else change.attempts
+    return {"epoch": epoch, "attempts": attempts, "worker": worker, "lease_until": until}
 
 
 class Reference(msgspec.Struct, frozen=True):

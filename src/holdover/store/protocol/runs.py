@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from .objects import Kind, Lease, NewObject, Reference
+from .objects import Kind, Lease, NewObject, Reference, lease_columns
 
 #: Statuses of a run that has not ended: its thread is locked.
 ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
@@ -65,6 +65,17 @@ class RunChange(msgspec.Struct, frozen=True, kw_only=True):
     removed: Sequence[Reference] = ()
     reply: bytes | None = None
 
+    def applied_to(self, row: RunRow) -> RunRow:
+        """Return the row as it is after the change."""
+        return msgspec.structs.replace(
+            row,
+            status=self.status,
+            document=self.document,
+            extra=row.extra if self.extra is None else self.extra,
+            expires_at=self.expires_at,
+            **lease_columns(row, self),
+        )
+
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """What `Store.change_run` did: the row it found, the change (``None``: nothing was written), and the answer."""
@@ -74,6 +85,6 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes
 
     @property
-    def epoch(self) -> int:
-        """The epoch after the change."""
-        return self.row.epoch + (self.change is not None and isinstance(self.change.lease, Lease))
+    def after(self) -> RunRow:
+        """The row as it is now."""
+        return self.row if self.change is None else self.change.applied_to(self.row)

@@ -188,6 +188,7 @@ class Store(Protocol):
         thread_id: str | None = None,
         durable: bool = True,
         repeatable: Repeatable | None = None,
+        known: RunRow | None = None,
     ) -> Changed | None:
         """Change a run by what ``change`` makes of its row; ``None`` if there is no such run (in this thread).
 
@@ -196,6 +197,9 @@ class Store(Protocol):
         ``durable`` survives the end of the process, but perhaps not of the machine; the next one that is makes it so.
 
         With ``repeatable``, a request that was carried out before changes nothing: ``reply`` is what it was answered.
+
+        ``known`` is the row as whoever holds its lease believes it to be. A store may have it changed without reading
+        it first, and write the change if the row is so; ``Changed.row`` is then this one, at the time of the change.
 
         Raises:
             BadRequestError: The key was used for another request.

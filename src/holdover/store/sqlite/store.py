@@ -252,6 +252,7 @@ class SQLiteStore:
         thread_id: str | None = None,
         durable: bool = True,
         repeatable: Repeatable | None = None,
+        known: RunRow | None = None,  # to read it takes microseconds
     ) -> Changed | None:
         def work(connection: sqlite3.Connection) -> Changed | None:
             row = runs.find(connection, run_id, self.now())

@@ -1,6 +1,7 @@
 -- Statements on objects, by name. {table} is the table of the object's kind, {kind} its name, {number} its number among
 -- locks; lines that begin with [owned] are for kinds whose objects have an owner, those with [run], [purpose], [batch]
--- and [status] for lists of these only, those with [locked] for reading what is then changed, others for all.
+-- and [status] for lists of these only, those with [locked] for reading what is then changed, those with [written] for
+-- what is only done if the run was written in the same statement ("write_known"), others for all.
 -- {place} is what a deleted object's place is found by, {users} the table that says who names files.
 
 -- name: get
@@ -60,10 +61,13 @@ SELECT pg_advisory_xact_lock({application}, {number})
 -- name: insert_owned
 -- These need no such lock: whoever inserts holds the row of the owner, or that of the run that locks the owner.
 INSERT INTO {table} (id, owner, run_id, created_at, document, extra)
-VALUES (:id, :owner, :run_id, :created_at, :document, :extra)
+SELECT :id::text, :owner::text, :run_id::text, :created_at::bigint, :document::bytea, :extra::bytea
+[written] FROM written
 
 -- name: replace
-UPDATE {table} SET document = :document WHERE id = :id
+UPDATE {table} SET document = :document
+[written] FROM written
+WHERE id = :id
 
 -- name: delete
 WITH gone AS (
@@ -76,7 +80,9 @@ ON CONFLICT (kind, id) DO UPDATE SET owner = excluded.owner, seq = excluded.seq
 RETURNING id
 
 -- name: remove
-DELETE FROM {table} WHERE id = :id
+DELETE FROM {table}
+[written] USING written
+WHERE id = :id
 
 -- name: use_files
 INSERT INTO {users} (file_id, owner) SELECT DISTINCT file_id, :owner::text FROM unnest(:file_ids::text[]) AS named (file_id)

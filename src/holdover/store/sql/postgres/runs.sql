@@ -25,6 +25,18 @@ UPDATE runs SET
     worker = :worker, lease_until = :lease_until, expires_at = :expires_at
 WHERE id = :id
 
+-- name: write_known
+-- The run is written if it is still as it was when the change was made of it. Its lease may have been renewed since.
+UPDATE runs SET
+    status = :status, document = :document, extra = :extra, attempts = :attempts, expires_at = :expires_at,
+    lease_until = CASE WHEN :keeps_lease::boolean THEN lease_until END
+WHERE id = :id AND epoch = :epoch AND worker = :worker AND lease_until IS NOT NULL
+AND status = :known_status AND document = :known_document AND extra IS NOT DISTINCT FROM :known_extra
+RETURNING 1
+
+-- name: unflushed
+SELECT set_config('synchronous_commit', 'off', true)
+
 -- name: notify
 SELECT pg_notify('holdover', :told)
 
