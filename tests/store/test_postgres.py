@@ -422,6 +422,36 @@ async def test_what_lost_its_connection_is_begun_again_on_another(
     assert len(begun_again) == 2
 
 
+async def test_a_question_that_nobody_waits_for_any_more_is_in_nobodys_way(
+    stores: tuple[PostgresStore, PostgresStore],
+) -> None:
+    store = stores[0]
+    asked = [asyncio.create_task(store._database.read(_sleep_in_the_database)) for _ in range(database.MAX_CONNECTIONS)]
+    await until(lambda: _are_asleep(stores[1], len(asked)))
+    for each in asked:
+        each.cancel()
+    await asyncio.wait(asked)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(add(store, f"asst_{n}") for n in range(20)))
+    await until(lambda: _are_asleep(stores[1], 0))  # the server does not go on for nobody
+
+
+async def _sleep_in_the_database(connection: Any) -> None:
+    await connection.execute("SELECT pg_sleep(30)")
+
+
+async def _are_asleep(store: PostgresStore, count: int) -> bool:
+    asleep = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE query = 'SELECT pg_sleep(30)' AND state = 'active' AND datname = current_database()
+    """
+
+    async def look(connection: Any) -> bool:
+        return bool(await connection.fetchval(asleep) == count)
+
+    return await store._database.read(look)
+
+
 async def test_what_was_lost_while_it_was_committed_is_not_written_twice(
     url: str, stores: tuple[PostgresStore, PostgresStore]
 ) -> None:

@@ -23,6 +23,7 @@ from holdover.errors import ConfigurationError, InternalServerError
 from ..statements import load_migrations, load_statements
 from ..tables import APPLICATION_ID
 from . import nearest
+from .pool import Pool
 from .query import Connection, Query, fetch_value
 
 try:
@@ -77,7 +78,7 @@ class Database:
         near: What a transaction on the index of vectors sets; ``None`` where there is none (`nearest`).
     """
 
-    def __init__(self, url: str, pool: Any, clock: Clock, near: str | None) -> None:
+    def __init__(self, url: str, pool: Pool, clock: Clock, near: str | None) -> None:
         self.url = url
         self.clock = clock
         self.near = near
@@ -99,15 +100,7 @@ class Database:
                 await clock.ask(connection)
             finally:
                 await connection.close()
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=0,  # one that the pool keeps up by itself is one whose loss nobody here is told of
-                max_size=MAX_CONNECTIONS,
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=command_timeout_s,
-                reset=_leave_as_it_is,
-                server_settings=_server_settings(url),
-            )
+        pool = Pool(lambda: connect(url, command_timeout_s=command_timeout_s), limit=MAX_CONNECTIONS)
         return cls(url, pool, clock, near)
 
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
@@ -152,22 +145,29 @@ class Database:
         """Carry out ``work``; do so again while it is another's doing that it failed and it is certain that it did."""
         for retries_left in range(MAX_RETRIES, -1, -1):
             try:
-                async with self._lent() as connection:
-                    return await work(connection)
+                return await self._lent(work)
             except FAILURES as error:
                 if not retries_left or not _is_passing(error):
                     raise _translate(error) from error
         raise AssertionError("unreachable")
 
-    @contextlib.asynccontextmanager
-    async def _lent(self) -> AsyncIterator[Connection]:
-        """Lend a connection. One that was lost is not used again, nor one that gave no answer in time: it may never."""
-        async with self._pool.acquire() as connection:
-            try:
-                yield connection
-            except LOSSES:
-                _give_up(connection)
-                raise
+    async def _lent(self, work: Work[T]) -> T:
+        """Carry out ``work`` on a connection of the pool.
+
+        One that was lost is not used again, nor one that gave no answer in time, or whose answer nobody waits for.
+        """
+        connection = await self._pool.take()
+        is_asking = False
+        try:
+            return await work(connection)
+        except LOSSES:
+            _give_up(connection)
+            raise
+        except asyncio.CancelledError:
+            is_asking = True
+            raise
+        finally:
+            self._pool.give_back(connection, is_asking=is_asking)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -240,18 +240,16 @@ def _give_up(connection: Connection) -> None:
 # -------------------------------------------------------------------------------------------- opening
 
 
-async def connect(url: str) -> Any:
-    """Return a connection that is not one of the pool."""
-    return await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, server_settings=_server_settings(url))
+async def connect(url: str, *, command_timeout_s: float | None = None) -> Connection:
+    """Return a connection; ``command_timeout_s`` is how long its answers are waited for."""
+    return await asyncpg.connect(
+        url, timeout=CONNECT_TIMEOUT_S, command_timeout=command_timeout_s, server_settings=_server_settings(url)
+    )
 
 
 def _server_settings(url: str) -> dict[str, str]:
     """Return what the server is told beside what the URL says, which goes first."""
     return {} if "application_name=" in url else {"application_name": "holdover"}
-
-
-async def _leave_as_it_is(connection: Connection) -> None:
-    """Ask nothing of a connection that comes back: no session has a state here, and a question costs a round trip."""
 
 
 def inspect(url: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-Connection = Any  # asyncpg's, or the pool's stand-in for one
+Connection = Any  # asyncpg's
 
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 _NUMBER = re.compile(r"\$(\d+)")
