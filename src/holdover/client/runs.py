@@ -26,15 +26,14 @@ from .options import (
 )
 from .pages import AsyncPage, Page
 from .params import ToolOutputParam
-from .run_streams import (
-    AsyncRunStream,
-    RunStream,
+from .run_receivers import (
     Wishes,
     hand_over,
     hand_over_async,
     hand_over_in_background,
     hand_over_in_background_async,
 )
+from .run_streams import AsyncRunStream, RunStream
 from .streams import Receiver
 
 ToolOutputs = Sequence[ToolOutput | ToolOutputParam]
