@@ -15,6 +15,9 @@ import pytest
 
 import holdover
 from holdover import Data, Failure, Finish
+from holdover.client.transports import Request, TransportFailure
+from holdover.client.transports.asgi import ThreadedASGITransport
+from holdover.service.embedded import _loop_in_thread
 
 from .faces import Face
 
@@ -130,6 +133,38 @@ def test_who_still_hears_a_run_when_the_service_ends_is_told(face: Face) -> None
     with pytest.raises(holdover.APIConnectionError):
         client.list_assistants()
     assert client.pauses == []  # nothing can come of trying again
+
+
+def test_a_client_that_was_closed_can_be_used_again_while_the_service_is_there(face: Face) -> None:
+    with face.embedded() as client:
+        made = client.create_assistant("gpt-4o")
+        for _ in range(2):
+            client.close()
+            assert client.get_assistant(made.id) == made
+
+
+def test_whoever_closes_a_transport_waits_until_its_streams_have_ended_and_no_longer() -> None:
+    may_end = threading.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.to_thread(may_end.wait, 10)
+
+    with _loop_in_thread() as loop:
+        transport = ThreadedASGITransport(app, loop)
+        stream = transport.stream(Request("GET", "http://embedded/v1", {}, None, 10))
+        closing = [threading.Thread(target=close) for close in (transport.close, transport.close, stream.close)]
+        for each in closing:
+            each.start()
+        ending = threading.Thread(target=transport.end)
+        ending.start()
+        may_end.set()
+        for each in (*closing, ending):
+            each.join(10)
+            assert not each.is_alive()
+    with pytest.raises(TransportFailure):
+        transport.send(Request("GET", "http://embedded/v1", {}, None, 10))
+    transport.close()
 
 
 @pytest.mark.parametrize("times", range(20))

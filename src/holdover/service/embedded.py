@@ -51,7 +51,9 @@ class Embedded:
         with contextlib.ExitStack() as opened:
             loop = opened.enter_context(_loop_in_thread())
             app, _ = opened.enter_context(_in_loop(loop, self._application()))
-            client = opened.enter_context(Client(transport=ThreadedASGITransport(app, loop), **self._client_options))
+            transport = ThreadedASGITransport(app, loop)
+            opened.callback(transport.end)
+            client = opened.enter_context(Client(transport=transport, **self._client_options))
             self._stack = opened.pop_all()
         return client
 
@@ -61,7 +63,9 @@ class Embedded:
     async def __aenter__(self) -> AsyncClient:
         async with contextlib.AsyncExitStack() as opened:
             app, _ = await opened.enter_async_context(self._application())
-            client = await opened.enter_async_context(AsyncClient(transport=ASGITransport(app), **self._client_options))
+            transport = ASGITransport(app)
+            opened.push_async_callback(transport.end)
+            client = await opened.enter_async_context(AsyncClient(transport=transport, **self._client_options))
             self._async_stack = opened.pop_all()
         return client
 

@@ -29,7 +29,7 @@ class ASGITransport:
     def __init__(self, app: Application) -> None:
         self._app = app
         self._streaming: WeakSet[_Incoming] = WeakSet()
-        self._is_closed = False
+        self._has_ended = False
 
     async def send(self, request: Request) -> Response:
         self._check_open()
@@ -55,55 +55,58 @@ class ASGITransport:
         return incoming
 
     async def close(self) -> None:
-        self._is_closed = True
-        for incoming in list(self._streaming):
-            await incoming.close()
+        await asyncio.gather(*(incoming.close() for incoming in list(self._streaming)))
+
+    async def end(self) -> None:
+        """Close, and refuse what comes after this: the application ends."""
+        self._has_ended = True
+        await self.close()
 
     def _check_open(self) -> None:
-        if self._is_closed:
-            raise _closed(was_sent=False)
+        if self._has_ended:
+            raise _ended(was_sent=False)
 
 
 class ThreadedASGITransport:
-    """Calls an application on a loop that runs in another thread, for sync clients.
-
-    Once it is closed nothing waits for the loop any more, which may stop then: threads that did are told.
-    """
+    """Calls an application on a loop that runs in another thread, for sync clients."""
 
     def __init__(self, app: Application, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = ASGITransport(app)
         self._loop = loop
         self._lock = threading.Lock()
         self._under_way: set[Future[Any]] = set()
-        self._is_closed = False
+        self._has_ended = False
 
     def send(self, request: Request) -> Response:
-        return self.result(self._transport.send(request))
+        return self.wait_for(self._transport.send(request))
 
     def stream(self, request: Request) -> Incoming:
-        return _ThreadedIncoming(self.result(self._transport.stream(request)), self)
+        return _ThreadedIncoming(self.wait_for(self._transport.stream(request)), self)
 
     def close(self) -> None:
+        with suppress(TransportFailure):  # the application has ended: nothing is open any more
+            self.wait_for(self._transport.close())
+
+    def end(self) -> None:
+        """Close, and refuse what comes after this: the application ends, and its loop with it. Who waits is told."""
         with self._lock:
-            was_closed, self._is_closed = self._is_closed, True
-        if was_closed:
-            return
+            self._has_ended = True
         for future in list(self._under_way):
             future.cancel()
-        asyncio.run_coroutine_threadsafe(self._transport.close(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._transport.end(), self._loop).result()
 
-    def result(self, work: Coroutine[Any, Any, T]) -> T:
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for something that is done on the loop."""
         with self._lock:
-            if self._is_closed:
+            if self._has_ended or self._loop.is_closed():
                 work.close()
-                raise _closed(was_sent=False)
+                raise _ended(was_sent=False)
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
             self._under_way.add(future)
         try:
             return future.result()
         except CancelledError as error:
-            raise _closed(was_sent=True) from error
+            raise _ended(was_sent=True) from error
         except BaseException:  # when interrupted: nobody waits for it any more
             future.cancel()
             raise
@@ -119,14 +122,14 @@ class _ThreadedIncoming:
         self._transport = transport
 
     def read(self, timeout_s: float | None = None) -> bytes:
-        return self._transport.result(self._incoming.read(timeout_s))
+        return self._transport.wait_for(self._incoming.read(timeout_s))
 
     def close(self) -> None:
-        with suppress(TransportFailure):  # the transport was closed, and this with it
-            self._transport.result(self._incoming.close())
+        with suppress(TransportFailure):  # all streams were closed, and this with them
+            self._transport.wait_for(self._incoming.close())
 
 
-def _closed(*, was_sent: bool) -> TransportFailure:
+def _ended(*, was_sent: bool) -> TransportFailure:
     return TransportFailure("the service in this process was closed", was_sent=was_sent, is_final=True)
 
 
