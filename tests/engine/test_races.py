@@ -268,6 +268,23 @@ async def test_a_run_that_is_given_to_the_same_worker_again_is_driven_once(world
     await check_whole(world, run)
 
 
+async def test_the_end_that_another_wrote_is_not_taken_for_ones_own(world: World, hold: Hold) -> None:
+    """An expired run looks the same whoever ends it; but what its driver had begun is taken away by who sweeps."""
+    gate, may_end = hold("_end"), asyncio.Event()
+    world.engine = await world.other_engine(slow_model(may_end))
+    run = await world.run("Hello")
+    await world.until_said(run)
+    world.engine._worker.interrupt(run["id"], "expire")
+    async with asyncio.timeout(10):
+        await gate.is_reached.wait()
+    await world.pass_time(610)
+    await world.sweep(await world.other_engine())
+    await let_go(world, gate)
+    assert (await world.look(run))["status"] == "expired"
+    assert world.engine._broadcast.find(run["id"]) is None, "it tells of an end that is not as it believes"
+    await check_whole(world, run)
+
+
 # ------------------------------------------------------------------------------------- requests that race
 
 

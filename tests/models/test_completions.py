@@ -98,6 +98,15 @@ def test_what_is_not_like_it_has_to_be_read(other: bytes) -> None:
         (b'data: {"choices":[{"delta":{"content":"One"}}],"error":{"content":"One"}}\n\n', "One"),
         (event("stop").replace(b'"finish_reason":null', b'"finish_reason":"stop"'), "stop"),
         (event("One"), "Two"),
+        *(
+            (data % {b"known": known}, text)
+            for known in (b"another text", b"a third one")
+            for data, text in (
+                (b'data: {"content":"%(known)b","choices":[{"delta":{"content":"%(known)b"}}]}\n\n', known.decode()),
+                (b'data: {"choices":[{"delta":{"content":"%(known)b","content":"%(known)b"}}]}\n\n', known.decode()),
+                (b'data: {"choices":[{"delta":{"content":"\\u0061%(known)b","content":"content"}}]}\n\n', "content"),
+            )
+        ),
         (b"", "One"),
         (b"One", ""),
     ],
@@ -135,7 +144,7 @@ def test_padding_that_is_another_in_each_event_is_seldom_learnt_from(monkeypatch
         data = event("One", obfuscation=f"padding {number}")
         assert likeness.text(data) is None
         likeness.learn(data, "One")
-    assert len(fed) == EAGER + 10
+    assert len(fed) == 2 * (EAGER + 10)
 
 
 class Reads:

@@ -99,3 +99,21 @@ def test_a_key_is_remembered_when_the_service_starts_again(tmp_path: object, sta
     second = start_service()  # type: ignore[operator]
     assert creation(second, key).body == made.body
     assert listed(second) == [made.json()["id"]]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_run_of_a_thread_that_was_deleted_is_not_told_of_again(
+    shared_service: Service, key: str, stream: bool
+) -> None:
+    assistant = create(shared_service, {}, model="scripted").json()["id"]
+    question = {"messages": [{"role": "user", "content": "!say Yes"}]}
+    thread = ask(shared_service, "POST", "/v1/threads", question).json()["id"]
+
+    def run(**more: object) -> Answer:
+        body = {"assistant_id": assistant, "stream": stream, **more}
+        return ask(shared_service, "POST", f"/v1/threads/{thread}/runs", body, {"Idempotency-Key": key})
+
+    assert (run().status, run().status) == (200, 200)
+    ask(shared_service, "DELETE", f"/v1/threads/{thread}")
+    for again in (run(), run(instructions="Other content.")):
+        assert (again.status, again.error["message"]) == (404, f"No thread found with id '{thread}'.")

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from holdover.errors import InternalServerError
 from holdover.store.postgres import pool as pools
 from holdover.store.postgres.pool import Pool
 
@@ -14,6 +15,8 @@ class Connection:
     def __init__(self) -> None:
         self.is_busy = False
         self.is_stuck = False
+        self.may_go = asyncio.Event()
+        self.may_go.set()
         self.ended: str | None = None
 
     def is_closed(self) -> bool:
@@ -28,6 +31,7 @@ class Connection:
     async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 - the driver's name for it
         if self.is_stuck:
             raise TimeoutError
+        await self.may_go.wait()
         self.ended = "closed"
 
 
@@ -35,11 +39,14 @@ class World:
     def __init__(self, limit: int) -> None:
         self.opened: list[Connection] = []
         self.refuses = False
+        self.may_connect = asyncio.Event()
+        self.may_connect.set()
         self.pool = Pool(self.connect, limit=limit)
 
     async def connect(self) -> Connection:
         if self.refuses:
             raise ConnectionRefusedError
+        await self.may_connect.wait()
         self.opened.append(Connection())
         return self.opened[-1]
 
@@ -114,21 +121,73 @@ async def test_what_nobody_used_for_long_is_closed(monkeypatch: pytest.MonkeyPat
     assert await world.pool.take() is three
 
 
-async def test_to_close_waits_for_what_is_lent() -> None:
+async def test_what_is_being_closed_has_its_place_until_it_is_gone() -> None:
+    world = World(1)
+    asking = await world.pool.take()
+    asking.may_go.clear()
+    world.pool.give_back(asking, is_asking=True)
+    taking = asyncio.create_task(world.pool.take())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (taking.done(), len(world.opened)) == (False, 1)
+    asking.may_go.set()
+    assert await taking is world.opened[1]
+
+
+async def test_to_close_waits_for_what_is_lent_and_lends_no_more() -> None:
     world = World(2)
     lent, idle = await world.pool.take(), await world.pool.take()
+    waiting = asyncio.create_task(world.pool.take())
     world.pool.give_back(idle)
+    await asyncio.sleep(0)
+    world.pool.give_back(await waiting)
     closing = asyncio.create_task(world.pool.close())
     await asyncio.sleep(0)
     assert (closing.done(), lent.ended) == (False, None)
+    with pytest.raises(InternalServerError, match="closed"):
+        await world.pool.take()
     world.pool.give_back(lent)
     await closing
     assert (lent.ended, idle.ended) == ("closed", "closed")
+    await world.pool.close()
+    with pytest.raises(InternalServerError, match="closed"):
+        await world.pool.take()
+
+
+async def test_who_waits_or_connects_while_the_pool_closes_gets_nothing() -> None:
+    world = World(1)
+    only = await world.pool.take()
+    waiting = asyncio.create_task(world.pool.take())
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(world.pool.close())
+    await asyncio.sleep(0)
+    world.pool.give_back(only)
+    with pytest.raises(InternalServerError, match="closed"):
+        await waiting
+    await closing
+
+    world = World(1)
+    world.may_connect.clear()
+    connecting = asyncio.create_task(world.pool.take())
+    await asyncio.sleep(0)
+    await world.pool.close()
+    world.may_connect.set()
+    with pytest.raises(InternalServerError, match="closed"):
+        await connecting
+    assert world.opened[0].ended == "terminated"
 
 
 async def test_to_terminate_does_not_wait() -> None:
-    world = World(2)
-    lent, idle = await world.pool.take(), await world.pool.take()
+    world = World(3)
+    lent, idle, leaving = [await world.pool.take() for _ in range(3)]
+    leaving.may_go.clear()
     world.pool.give_back(idle)
+    world.pool.give_back(leaving, is_asking=True)
+    await asyncio.sleep(0)
     world.pool.terminate()
-    assert (lent.ended, idle.ended) == ("terminated", "terminated")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (lent.ended, idle.ended, leaving.ended) == ("terminated", "terminated", "terminated")
+    world.pool.give_back(lent)
+    with pytest.raises(InternalServerError, match="closed"):
+        await world.pool.take()

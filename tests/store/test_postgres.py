@@ -506,6 +506,23 @@ async def test_a_run_that_is_known_is_changed_in_one_statement(
     assert await stores[1].get("step", "step_0", owner="run_a") is not None
 
 
+async def test_where_statements_see_less_a_known_run_is_read_all_the_same(
+    url: str, stores: tuple[PostgresStore, PostgresStore], begun_again: list[Exception]
+) -> None:
+    await add_run(stores[0], "run_a")
+    given = await stores[0].change_run("run_a", drive("w"))
+    assert given is not None
+    opened = await PostgresStore.open(f"{url}{'&' if '?' in url else '?'}default_transaction_isolation=serializable")
+
+    def change(row: RunRow) -> RunChange:
+        return RunChange(status="in_progress", document=row.document + b"!", expires_at=LATER, lease="keep")
+
+    await asyncio.gather(*(each.change_run("run_a", change, known=given.after) for each in (opened, *stores) * 5))
+    assert await opened.get("run", "run_a", owner="thread_of_run_a") == b"{}" + 15 * b"!"
+    assert not any(isinstance(each, asyncpg.SerializationError) for each in begun_again)
+    await opened.close()
+
+
 @pytest.mark.parametrize("durable", [True, False])
 async def test_what_need_not_be_flushed_says_so_for_its_own_transaction(
     stores: tuple[PostgresStore, PostgresStore], durable: bool

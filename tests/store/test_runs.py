@@ -292,6 +292,17 @@ async def test_what_says_no_to_a_belief_is_asked_about_the_run_itself(store: Sto
         assert (await look(store, "run_1")).status == "cancelled"
 
 
+async def test_a_known_run_is_looked_for_in_its_own_thread_and_its_request_among_the_earlier_ones(store: Store) -> None:
+    known = await driven(store)
+    change = to("completed", expires_at=None)
+    assert await store.change_run("run_1", change, known=known, thread_id="another") is None
+    request = Repeatable(operation="end run_1", key="k", fingerprint=b"f", now=int(store.now()))
+    for _ in range(2):
+        done = await store.change_run("run_1", change, known=known, repeatable=request)
+    assert done is not None
+    assert (done.change, done.reply) == (None, b"completed")
+
+
 async def test_a_lease_that_is_renewed_meanwhile_stays_renewed(store: Store) -> None:
     known = await driven(store)
     await store.renew_leases("w", {"run_1": known.epoch}, 1000)

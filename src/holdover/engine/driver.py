@@ -518,21 +518,22 @@ class Driver:
             InternalServerError: The database did not answer for so long that the lease is over.
         """
         made: RunChange | None = None
+        wrote: tuple[str, bytes, bytes | None] | None = None
         known: RunRow | None = self._row
-        extra = left = self._row.extra
+        extra = self._row.extra
 
         def change(row: RunRow) -> RunChange | None:
-            nonlocal made, left
+            nonlocal made, wrote
             if row.epoch != self.epoch or row.worker != self._work.worker:
                 raise Interrupted("lost")
-            if made is not None and (row.status, row.document, row.extra) == (made.status, made.document, left):
+            if known is None and (row.status, row.document, row.extra) == wrote:
                 return None  # it was written, only the database's word of it was lost
             if row.lease_until is None or row.extra != extra or self._interruption == "lost":
                 raise Interrupted("lost")
             if row.status not in expected:
                 raise Interrupted("cancel" if row.status == "cancelling" else "lost")
             made = self._draft.with_change(make(row))
-            left = extra if made.extra is None else made.extra
+            wrote = made.status, made.document, extra if made.extra is None else made.extra
             return made
 
         for pause in (*WRITE_PAUSES_S, None):

@@ -122,20 +122,19 @@ class RunOperations(ThreadOperations, RunAttaching):
             added = self._new_messages(additional, thread_id, run.created_at)
             if not assistant.instructions and not run.instructions:
                 await self._check_there_is_a_question(thread_id, additional)
-            equipping = await self._equipping(thread_id, additional, run.created_at)
+            return await self._started(
+                run,
+                [*added],
+                requires=[Reference("thread", thread_id), *files_of(additional)],
+                on_thread=await self._equipping(thread_id, additional, run.created_at),
+                streams=is_streamed(body),
+                shows_found=shows_found,
+                operation=f"create_run {thread_id}",
+                retry_key=retry_key,
+            )
         except HoldoverError:
             await self._document("thread", thread_id)  # of several errors, that it is missing is the one to tell
             raise
-        return await self._started(
-            run,
-            [*added],
-            requires=[Reference("thread", thread_id), *files_of(additional)],
-            on_thread=equipping,
-            streams=is_streamed(body),
-            shows_found=shows_found,
-            operation=f"create_run {thread_id}",
-            retry_key=retry_key,
-        )
 
     async def create_thread_and_run(
         self, body: CreateThreadAndRun, retry_key: RetryKey | None = None, *, shows_found: bool = False
@@ -247,6 +246,8 @@ class RunOperations(ThreadOperations, RunAttaching):
             raise already_active(run.thread_id, busy.run_id) from None
         if reply != queued:  # the request was carried out before
             earlier = decode_run(reply)
+            if not before:
+                await self._document("thread", run.thread_id)
             return await self._repeated(earlier.id, earlier.thread_id) if streams else reply
         if lease is None:
             self._worker.wake()  # whoever drives it tells of it

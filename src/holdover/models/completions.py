@@ -268,22 +268,23 @@ EAGER, SELDOM = 4, 16
 
 #: A text that JSON writes as it is.
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]+').fullmatch
-_OTHER = b"another text"
+#: Other texts: what is read must be the one or the other, as the event says, and so cannot be all the same to it.
+_OTHERS = (b"another text", b"a third one")
 
 
 class Likeness:
     """What those events of an answer have in common that carry its text on, as nearly all do: they need not be read.
 
-    It is learnt from one of them, by trying how that is read with another text in the place of its own. What stands
+    It is learnt from one of them, by trying how that is read with other texts in the place of its own. What stands
     around the text must then be the same, byte for byte, and the text must be one that JSON writes as it is.
     """
 
-    __slots__ = ("_asked", "_before", "_behind")
+    __slots__ = ("_before", "_behind", "_offered")
 
     def __init__(self) -> None:
         self._before: bytes | None = None
         self._behind = b""
-        self._asked = 0
+        self._offered = 0
 
     def text(self, event: bytes) -> str | None:
         """Return the text of an event that is like the one learnt from; ``None`` if it has to be read."""
@@ -304,18 +305,23 @@ class Likeness:
         The first event may have more than the others, and some endpoints write something else into each: what is in
         vain is tried a few times, then seldom.
         """
-        self._asked += 1
-        if self._asked > EAGER and self._asked % SELDOM:
+        self._offered += 1
+        if self._offered > EAGER and self._offered % SELDOM:
             return
         written = text.encode("utf-8", "replace")
         at = event.find(b'"%b"' % written, event.find(b'"content"') + len(b'"content"')) + 1
         if not at:
             return
         before, behind = event[:at], event[at + len(written) :]
-        parser = Parser()
-        try:
-            read = [Reader().take(each.data) for each in parser.feed(before + _OTHER + behind)]
-        except (Refused, TooLong, msgspec.MsgspecError):
-            return
-        if parser.is_between_events and read == [[TextChunk(_OTHER.decode())]]:
+        if all(_says_only(before + other + behind, other.decode()) for other in _OTHERS):
             self._before, self._behind = before, behind
+
+
+def _says_only(event: bytes, text: str) -> bool:
+    """Whether this is one whole event that says nothing but a text."""
+    parser = Parser()
+    try:
+        read = [Reader().take(each.data) for each in parser.feed(event)]
+    except (Refused, TooLong, msgspec.MsgspecError):
+        return False
+    return parser.is_between_events and read == [[TextChunk(text)]]

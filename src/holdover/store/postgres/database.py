@@ -3,8 +3,8 @@
 Read ``sqlite`` first: this is the same store where several processes, on several machines, share one database.
 What differs is that others write at the same time. Who comes first is settled by locks on rows, taken in one order:
 thread, run, message or step. What the database breaks off for another's sake (a deadlock, two writers of one key) is
-begun again here, and so is what lost its connection, unless that was while it was committed: then nobody here can know
-whether it was. Every time is the database's: workers' clocks may be wrong.
+begun again here, and so is what lost its connection, unless that was while it was committed, as a statement alone may
+be at any moment: then nobody here can know whether it was. Every time is the database's: workers' clocks may be wrong.
 """
 
 from __future__ import annotations
@@ -76,12 +76,14 @@ class Database:
 
     Attributes:
         near: What a transaction on the index of vectors sets; ``None`` where there is none (`nearest`).
+        is_read_committed: Whether a statement alone sees what it waited for, as one within `transaction` does.
     """
 
-    def __init__(self, url: str, pool: Pool, clock: Clock, near: str | None) -> None:
+    def __init__(self, url: str, pool: Pool, clock: Clock, near: str | None, *, is_read_committed: bool) -> None:
         self.url = url
         self.clock = clock
         self.near = near
+        self.is_read_committed = is_read_committed
         self._pool = pool
         self._under_way: set[asyncio.Task[Any]] = set()
         self._is_closed = False
@@ -98,10 +100,11 @@ class Database:
                 await _migrate(connection)
                 near = await _prepare_nearest(connection)
                 await clock.ask(connection)
+                isolation = await connection.fetchval("SHOW default_transaction_isolation")
             finally:
                 await connection.close()
         pool = Pool(lambda: connect(url, command_timeout_s=command_timeout_s), limit=MAX_CONNECTIONS)
-        return cls(url, pool, clock, near)
+        return cls(url, pool, clock, near, is_read_committed=isolation == "read committed")
 
     async def write(self, work: Work[T], *, durable: bool = True) -> T:
         """Carry out ``work`` in a transaction; return when it is durable, or at least written where it need not be."""
@@ -233,8 +236,7 @@ def _certain(connection: Connection, failures: Any = LOSSES) -> Iterator[None]:
 
 
 def _give_up(connection: Connection) -> None:
-    with contextlib.suppress(asyncpg.InterfaceError):  # the pool has taken it back: it was seen to be closed
-        connection.terminate()
+    connection.terminate()
 
 
 # -------------------------------------------------------------------------------------------- opening

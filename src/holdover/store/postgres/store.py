@@ -250,8 +250,10 @@ class PostgresStore:
         repeatable: Repeatable | None = None,
         known: RunRow | None = None,
     ) -> Changed | None:
-        if known is not None and (done := await self._change_known(known, change, durable=durable)) is not None:
-            return done
+        if known is not None and thread_id is None and repeatable is None:
+            done = await self._change_known(known, change, durable=durable)
+            if done is not None:
+                return done
 
         async def work(connection: Connection) -> Changed | None:
             row = await runs.find(connection, run_id, self._database.clock)
@@ -271,6 +273,8 @@ class PostgresStore:
         self, known: RunRow, change: Callable[[RunRow], RunChange | None], *, durable: bool
     ) -> Changed | None:
         """Change a run without reading it; ``None`` if it must be read: it is not so, or the change is not plain."""
+        if not self._database.is_read_committed:
+            return None
         row = msgspec.structs.replace(known, now=self._database.clock.now())
         try:
             made = change(row)

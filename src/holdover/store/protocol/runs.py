@@ -16,7 +16,7 @@ DRIVEN = ("in_progress", "cancelling")
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as the store has it, read inside the transaction that is to change it.
+    """A run as the store has it, read inside the transaction that is to change it; or as its driver left it.
 
     Attributes:
         extra: JSON that is kept beside the document and never sent.
@@ -86,5 +86,5 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def after(self) -> RunRow:
-        """The row as it is now."""
+        """The row after the change; its lease may be renewed at any time."""
         return self.row if self.change is None else self.change.applied_to(self.row)

@@ -198,8 +198,9 @@ class Store(Protocol):
 
         With ``repeatable``, a request that was carried out before changes nothing: ``reply`` is what it was answered.
 
-        ``known`` is the row as whoever holds its lease believes it to be. A store may have it changed without reading
-        it first, and write the change if the row is so; ``Changed.row`` is then this one, at the time of the change.
+        ``known`` is the row as whoever holds its lease believes it to be. A store may call ``change`` on it first,
+        outside of any transaction, and write what comes of that if the row is so; ``Changed.row`` is then this one, at
+        the time of the change. If it is not so, or ``change`` said ``None`` or raised, all goes as without it.
 
         Raises:
             BadRequestError: The key was used for another request.
