@@ -452,20 +452,30 @@ async def _are_asleep(store: PostgresStore, count: int) -> bool:
     return await store._database.read(look)
 
 
+async def tell(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def lose_connections(url: str, after: str) -> None:
+    """Have the server end every connection that commits such a change."""
+    await tell(
+        url,
+        f"""
+        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER lost AFTER {after}
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose();
+        """,
+    )
+
+
 async def test_what_was_lost_while_it_was_committed_is_not_written_twice(
     url: str, stores: tuple[PostgresStore, PostgresStore]
 ) -> None:
     """Nobody here can know whether it was written; who asked can look."""
-    connection = await asyncpg.connect(url)
-    await connection.execute(
-        """
-        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
-        CREATE CONSTRAINT TRIGGER lost AFTER INSERT ON threads
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose();
-        """
-    )
-    await connection.close()
+    await lose_connections(url, "INSERT ON threads")
     tried = 0
 
     async def work(connection: Any) -> None:
@@ -547,15 +557,7 @@ async def test_a_statement_that_is_lost_is_not_asked_again(
     await add_run(stores[0], "run_a")
     given = await stores[0].change_run("run_a", drive("w"))
     assert given is not None
-    connection = await asyncpg.connect(url)
-    await connection.execute(
-        """
-        CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
-        CREATE CONSTRAINT TRIGGER lost AFTER UPDATE ON runs
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose();
-        """
-    )
+    await lose_connections(url, "UPDATE ON runs")
     made = 0
 
     def change(row: RunRow) -> RunChange:
@@ -566,8 +568,7 @@ async def test_a_statement_that_is_lost_is_not_asked_again(
     with pytest.raises(InternalServerError, match="The database refused"):
         await stores[0].change_run("run_a", change, known=given.after)
     assert made == 1
-    await connection.execute("DROP TRIGGER lost ON runs")
-    await connection.close()
+    await tell(url, "DROP TRIGGER lost ON runs")
     assert await stores[0].change_run("run_a", change, known=given.after) is not None
     assert await stores[1].get("run", "run_a", owner="thread_of_run_a") == b"done"
 
