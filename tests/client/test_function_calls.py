@@ -156,6 +156,15 @@ def test_a_run_that_ends_while_a_function_works_is_returned(face: Face, ask: Ask
     assert said.sent.count(SUBMIT) == 1
 
 
+@pytest.mark.parametrize("status", ["cancelled", "expired"])
+def test_who_listens_is_told_of_a_run_that_ends_while_a_function_works(face: Face, status: str) -> None:
+    said = refused(streamed([("call_1", "add", '{"a": 1}')]), "cancelling", status)
+    events = face.client(said).create_run("thread_1", "asst_1", stream=True, functions=[add])
+    *_, asked, last = events
+    assert (asked.name, last.name) == ("thread.run.requires_action", f"thread.run.{status}")
+    assert (last.data.status, events.run) == (status, last.data)
+
+
 @each_way
 def test_outputs_that_are_refused_by_a_run_that_goes_on_are_an_error(face: Face, ask: Ask, script: Any) -> None:
     said = refused(script([("call_1", "add", '{"a": 1}')]), "in_progress")

@@ -140,9 +140,13 @@ class _RunEvents:
             try:
                 yield from self._open(self._calls.submit(run, outputs, stream=True))
             except BadRequestError as refusal:
+                from holdover.wire.events import RUN_EVENTS
+
                 from .function_calls import ended_meanwhile
 
-                self._snapshots.take((yield from ended_meanwhile(self._target, self._calls, run, refusal)))
+                ended = yield from ended_meanwhile(self._target, self._calls, run, refusal)
+                self._snapshots.take(ended)
+                yield RunEvent(RUN_EVENTS[ended.status], ended)  # nobody told of it: the run's stream was at rest
                 return
 
     def _has_left(self) -> bool:
