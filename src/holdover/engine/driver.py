@@ -91,9 +91,10 @@ class Driver:
     Args:
         row: The run's row as it is stored: the lease on it was given to this driver.
         run: The run that it is the row of: in progress.
+        messages: The messages of its thread as they are stored, oldest first, where that was made with it.
     """
 
-    def __init__(self, work: Work, row: RunRow, run: Run) -> None:
+    def __init__(self, work: Work, row: RunRow, run: Run, messages: Sequence[bytes] | None = None) -> None:
         self._work = work
         self._store = work.store
         self._thread_id = row.thread_id
@@ -102,6 +103,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._run = run
+        self._messages = messages
         self._state = state_of(row.extra)
         self._answer: Answer | None = None
         self._finished: list[RunStep] = []
@@ -312,7 +314,8 @@ class Driver:
     async def _request(self, model: Model) -> ModelRequest:
         # Before its first answer a run has no steps.
         steps = self._finished = await read_steps(self._store, self._run) if self._state.usage else []
-        messages = await read_messages(self._store, self._run, steps, context_tokens=model.context_tokens)
+        known, self._messages = self._messages, None  # only before the first answer nobody has said anything more
+        messages = await read_messages(self._store, self._run, steps, context_tokens=model.context_tokens, known=known)
         spent = self._state.usage.completion_tokens if self._state.usage else 0
         asked = context.request(
             self._run, messages, steps, spent=spent, queries=self._state.queries, tools=self._work.tools

@@ -272,7 +272,9 @@ class RunOperations(ThreadOperations, RunAttaching):
                 expires_at=expires_at,
                 now=float(run.created_at),
             )
-            self._worker.drive(row, begun)
+            is_new = bool(before)
+            said = [each.document for each in objects if each.kind == "message"] if is_new else None
+            self._worker.drive(row, begun, said)
         else:
             self._broadcast.forget(run.id)  # this process ends: another drives it
         return reply if listener is None else EventStream(listener)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from holdover import telemetry
 from holdover.errors import InternalServerError
@@ -112,10 +113,10 @@ class Worker:
             return None
         return Lease(self.name, self.lease_s)
 
-    def drive(self, row: RunRow, run: Run) -> None:
-        """Drive a run in progress that this worker holds the lease of; ``row`` is its row as it is stored now."""
+    def drive(self, row: RunRow, run: Run, messages: Sequence[bytes] | None = None) -> None:
+        """Drive a run in progress that this worker holds the lease of. See `Driver`."""
         self.interrupt(row.id, "lost")  # a driver that is still here has lost it, whatever it believes
-        driver = Driver(self._work, row, run)
+        driver = Driver(self._work, row, run, messages)
         self._drivers[driver.run_id] = driver
         self._idle.clear()
         task = asyncio.create_task(driver.drive())
