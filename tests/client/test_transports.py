@@ -282,6 +282,29 @@ except KeyboardInterrupt:
     assert (said, process.returncode) == ("interrupted\n", 0)
 
 
+def test_a_signal_that_came_just_before_a_wait_ends_it_all_the_same(start_stub: Starts) -> None:
+    """It is noted and breaks off nothing, as what `interrupt_main` does."""
+    stub = start_stub(lambda asked: SILENCE)
+    program = """
+import _thread, sys, threading, holdover
+
+def interrupt():
+    sys.stdin.readline()
+    _thread.interrupt_main()
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    holdover.Client(base_url=sys.argv[1]).get_assistant("asst_1")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    words = [sys.executable, "-c", program, stub.base_url]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert stub.is_asked.wait(20)
+        said, _ = process.communicate("now\n", timeout=20)
+    assert (said, process.returncode) == ("interrupted\n", 0)
+
+
 async def test_a_callers_own_deadline_ends_a_call(start_stub: Starts) -> None:
     stub = start_stub(lambda asked: SILENCE)
     async with holdover.AsyncClient(base_url=stub.base_url) as client:

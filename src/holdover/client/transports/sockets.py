@@ -32,6 +32,9 @@ from .http1 import (
     reason,
 )
 
+#: A wait is broken off for a moment so often, in seconds: a signal that came just before it is not seen while it lasts.
+LOOK_UP_S = 1.0
+
 
 class SocketTransport:
     """Sends requests over the network. See `holdover.client.transports.Transport`."""
@@ -214,8 +217,11 @@ class _Connection:
                 self._socket.settimeout(_left(deadline))
                 self._socket.sendall(asking)
             while not (is_enough(answer) or answer.is_complete):
-                self._socket.settimeout(_left(deadline))
-                part = self._socket.recv(READ_BYTES)
+                self._socket.settimeout(min(_left(deadline), LOOK_UP_S))
+                try:
+                    part = self._socket.recv(READ_BYTES)
+                except TimeoutError:
+                    continue
                 if part:
                     answer.feed(part)
                 elif not answer.end():
