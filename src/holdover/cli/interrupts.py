@@ -19,6 +19,7 @@ class Interrupts:
         #: How many came since `forget`.
         self.count = 0
         self._end: Callable[[], None] | None = None
+        self._is_ending = False
         self._is_asking = False
         self._before: Any = None
 
@@ -41,7 +42,7 @@ class Interrupts:
         self._end = end
         try:
             if self.count:
-                end()
+                self._call(end)
             yield
         finally:
             self._end = None
@@ -57,7 +58,18 @@ class Interrupts:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
+        if self._is_ending:
+            return  # it is raised behind that: in the middle, half a thread would be started, or a lock be left
         if self._is_asking or self.count > 1:
             raise KeyboardInterrupt
         if self._end is not None:
-            self._end()
+            self._call(self._end)
+
+    def _call(self, end: Callable[[], None]) -> None:
+        self._is_ending = True
+        try:
+            end()
+        finally:
+            self._is_ending = False
+        if self.count > 1:
+            raise KeyboardInterrupt
