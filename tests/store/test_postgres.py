@@ -333,7 +333,8 @@ async def test_what_the_database_breaks_off_is_begun_again(
     )
     first, second = (await page(store)).documents
     assert first == second
-    assert [type(each) for each in begun_again] == [asyncpg.DeadlockDetectedError]
+    # On a busy machine the one that gave way may come again before the other has gone on.
+    assert {type(each) for each in begun_again} == {asyncpg.DeadlockDetectedError}
 
 
 async def test_an_id_with_a_nul_is_that_of_nothing(stores: tuple[PostgresStore, PostgresStore]) -> None:

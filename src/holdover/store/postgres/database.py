@@ -14,6 +14,7 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from random import random
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -44,6 +45,8 @@ COMMAND_TIMEOUT_S = 20.0
 IDLE_TIMEOUT_S = 10.0
 #: How often is begun again what the database broke off, or what lost its connection: the next may be as stale.
 MAX_RETRIES = 5
+#: About how long one of two that were in each other's way waits before it is begun again, in seconds.
+GIVE_WAY_S = 0.02
 
 #: What trouble with the database looks like: the server's errors, the driver's, and the network's.
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -152,6 +155,8 @@ class Database:
             except FAILURES as error:
                 if not retries_left or not _is_passing(error):
                     raise _translate(error) from error
+                if isinstance(error, asyncpg.DeadlockDetectedError):
+                    await asyncio.sleep(GIVE_WAY_S * (0.5 + random()))  # the other is to go on before this comes again
         raise AssertionError("unreachable")
 
     async def _lent(self, work: Work[T]) -> T:
